@@ -1,0 +1,91 @@
+# Each target is a line or two to a real tool; `make` alone lists them. .ci/tools decides what the machine builds with.
+#
+# There is one native profile (release) and one selection of packages (the workspace), so that building, linting and
+# testing share every artefact; the browser's build has its own folder, target/front, for the same reason.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+LIFEBOAT_TOOLS ?= .tools
+export LIFEBOAT_TOOLS
+ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
+# Make remakes what it includes: .ci/tools runs first, and changes the file only when its decision changed.
+include $(LIFEBOAT_TOOLS)/env
+endif
+$(LIFEBOAT_TOOLS)/env: FORCE
+	@.ci/tools
+ifdef RUSTUP_TOOLCHAIN
+export RUSTUP_TOOLCHAIN
+endif
+ifdef TOOLS_PATH
+export PATH := $(TOOLS_PATH):$(PATH)
+export CHROMIUM
+endif
+
+LIFEBOAT := target/release/lifeboat
+WASM := --package app --lib --no-default-features --features hydrate --target wasm32-unknown-unknown \
+	--target-dir target/front --profile wasm-release $(WASM_ARGS)
+LEPTOS_WASM_ARGS := $(addprefix --lib-cargo-args=,$(WASM_ARGS))
+# Folders are listed too: their time changes when a file is removed.
+SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard $(LIFEBOAT_TOOLS)/env) \
+	$(shell find app engine style public ! -name '*.snap' 2>/dev/null)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: build ## start the lab and the dashboard; Ctrl-C stops both
+	$(LIFEBOAT) lab run
+
+build: target/site.stamp ## build the site and the server
+	cargo build --release --workspace --locked
+
+# The stamp is removed first, so that an interrupted build is never taken for a finished one.
+target/site.stamp: $(SITE_SOURCES)
+	@mkdir -p target && rm -f $@
+	$(WASM_ENV) cargo leptos build --release --precompress --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
+	@touch $@
+
+# A site and a target folder of its own, without hashed names, which the watcher does not keep up to date; so the
+# release build stays whole, and the server is compiled knowing that it serves unhashed files.
+dev: ## rebuild and reload on every change, against the lab in .lab (start it with: make lab-up)
+	LEPTOS_SITE_ROOT=target/site-dev LEPTOS_BIN_TARGET_DIR=target/dev LEPTOS_HASH_FILES=false $(WASM_ENV) cargo leptos watch $(LEPTOS_WASM_ARGS) -- serve --config .lab/lifeboat.toml
+
+lab-up: build ## start the lab alone, in the background
+	$(LIFEBOAT) lab up
+
+lab-down: ## stop the lab
+	$(LIFEBOAT) lab down
+
+test: ## everything: guard, lint, size budget, tests, browser; stops at the first failure
+	@.ci/test guard lint build budget rust-tests browser-tests
+
+lint: ## formatting and clippy, server side and browser side
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	$(WASM_ENV) cargo clippy $(WASM) --locked -- -D warnings
+	cd end2end && npx --no-install tsc
+
+rust-tests: ## tests of engine, app and server (the lab's tests start real PostgreSQL nodes)
+	cargo test --release --workspace --locked
+
+guard: ## no heavy crate in the browser's build
+	@.ci/guard
+
+budget: build ## sizes of what the browser downloads, and their limit
+	@.ci/budget
+
+browser-tests: build ## a real browser against a real lab, with and without JavaScript
+	cd end2end && npx --no-install playwright test --project=browser --project=plain $(SPECS)
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench: build ## measure; prints one table
+	@.ci/budget
+	cd end2end && npx --no-install playwright test --project=bench
+
+clean: ## remove everything that was built (not the tools)
+	rm -rf target end2end/results
+
+.PHONY: help run build dev lab-up lab-down test lint rust-tests guard budget browser-tests fmt bench clean FORCE
+FORCE:

@@ -1,0 +1,3 @@
+//! Drawings as pure functions of data: geometry in whole units, so that the server and the browser print the same text.
+
+pub mod topology;

@@ -1,0 +1,256 @@
+//! What the confirmation page shows, for somebody who was asleep a minute ago: how things are, what would be done, to
+//! which node and why not to another, what it can cost, what stands in its way, and the form that asks for exactly that.
+
+use crate::{
+    databases::{
+        standing::{Headline, Route, Shield},
+        view::{ClusterPage, NodeRow},
+    },
+    operations::{line::OperationLine, words},
+    session::Viewer,
+    ui::state::Tone,
+};
+use engine::{
+    access::Permission,
+    databases::{Candidate, LossBound},
+    failover::{Blocker, OperationKind, Plan},
+    id::{ClusterId, NodeId, OperationId},
+    picture::Picture,
+    time::{Instant, Span},
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanPage {
+    pub now: Instant,
+    pub cluster: ClusterId,
+    pub kind: OperationKind,
+    pub title: String,
+    pub headline: Headline,
+    pub protection: Shield,
+    pub route: Route,
+    pub nodes: Vec<NodeRow>,
+    pub steps: Vec<PlannedStep>,
+    /// Who could be the target; for a rejoin the nodes that could be let follow.
+    pub choices: Vec<Choice>,
+    pub loss: Loss,
+    pub affected: Vec<Affected>,
+    pub rto: Option<Span>,
+    pub rpo: Option<Span>,
+    /// First failed probe of the primary, for a failover.
+    pub outage_since: Option<Instant>,
+    /// No override lifts these.
+    pub hard: Vec<Obstacle>,
+    /// Two people may decide to go on all the same.
+    pub overridable: Vec<Obstacle>,
+    /// The operation that holds the cluster.
+    pub held_by: Option<OperationLine>,
+    /// Why this person cannot request it.
+    pub barred: Option<String>,
+    pub form: Form,
+}
+
+/// One step as it would be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    pub does: String,
+    pub limit: Span,
+    pub if_it_fails: String,
+    pub undo: Option<String>,
+    /// Before this step everything can be undone, from it on nothing.
+    pub no_way_back: bool,
+}
+
+/// One node with what speaks for and against it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    pub node: NodeId,
+    pub region: String,
+    pub chosen: bool,
+    /// The first of the ranking.
+    pub best: bool,
+    pub legal: bool,
+    /// What speaks for it; for an excluded node, what speaks against.
+    pub reasons: Vec<String>,
+    pub behind: Option<u64>,
+    pub position: Option<String>,
+    /// This page with the node as target.
+    pub href: String,
+}
+
+/// What may be lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    pub tone: Tone,
+    pub says: String,
+    pub zero: bool,
+    /// Against the recovery point objective.
+    pub against_rpo: Option<String>,
+}
+
+/// A service that is interrupted meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Affected {
+    pub service: String,
+    pub tier: Option<u8>,
+}
+
+/// What stands in the way, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Obstacle {
+    pub what: String,
+    pub way_out: String,
+}
+
+/// What the form sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Form {
+    pub id: OperationId,
+    pub node: Option<NodeId>,
+    pub plan_hash: String,
+    pub does: String,
+    pub needs_approval: bool,
+}
+
+/// What the address of the page asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub cluster: ClusterId,
+    pub kind: OperationKind,
+    pub node: Option<NodeId>,
+}
+
+impl PlanPage {
+    /// `id` is the operation's, if the form is sent. `None` where there is no such cluster, or a rejoin names no node.
+    pub fn of(picture: &Picture, viewer: &Viewer, asked: &Asked, id: OperationId) -> Option<Self> {
+        let plan = picture.plan(asked.kind, &asked.cluster, asked.node.as_ref())?;
+        let cluster = ClusterPage::of(picture, &asked.cluster)?;
+        let obstacles = |blockers: Vec<&Blocker>| {
+            blockers.into_iter().map(|blocker| Obstacle { what: blocker.to_string(), way_out: words::way_out(blocker).to_owned() }).collect()
+        };
+        let choices = match asked.kind {
+            OperationKind::Rejoin => rejoiners(&cluster, &plan),
+            OperationKind::Switchover | OperationKind::Failover => {
+                let best = plan.candidates.first().filter(|candidate| candidate.is_eligible()).map(|candidate| candidate.node.clone());
+                plan.candidates.iter().map(|candidate| choice(candidate, &plan, best.as_ref())).collect()
+            }
+        };
+        Some(Self {
+            now: picture.now,
+            cluster: asked.cluster.clone(),
+            kind: asked.kind,
+            title: words::title(&plan),
+            steps: steps(&plan),
+            choices,
+            loss: Loss::of(&plan),
+            affected: plan
+                .affected
+                .iter()
+                .map(|id| Affected { service: id.to_string(), tier: picture.estate.service(id).map(|service| service.tier.number()) })
+                .collect(),
+            rto: plan.rto,
+            rpo: plan.rpo,
+            outage_since: plan.outage_since,
+            hard: obstacles(plan.hard_blockers()),
+            overridable: obstacles(plan.overridable_blockers()),
+            held_by: cluster.active,
+            barred: barred(viewer),
+            form: Form {
+                id,
+                node: match asked.kind {
+                    OperationKind::Rejoin => plan.source.clone(),
+                    OperationKind::Switchover | OperationKind::Failover => plan.target.clone(),
+                },
+                plan_hash: plan.hash(),
+                does: words::request_in_words(&plan),
+                needs_approval: plan.requires_approval(),
+            },
+            headline: cluster.headline,
+            protection: cluster.protection,
+            route: cluster.route,
+            nodes: cluster.nodes,
+        })
+    }
+
+    /// Whether the form may be shown at all.
+    pub fn can_be_requested(&self) -> bool {
+        self.hard.is_empty() && self.held_by.is_none() && self.barred.is_none()
+    }
+}
+
+fn barred(viewer: &Viewer) -> Option<String> {
+    if viewer.may(Permission::RequestOperation) {
+        return None;
+    }
+    let roles: Vec<_> = Permission::RequestOperation.granted_to().iter().map(ToString::to_string).collect();
+    Some(format!("You may look at this plan; requesting it takes the role {}.", roles.join(" or ")))
+}
+
+fn steps(plan: &Plan) -> Vec<PlannedStep> {
+    plan.steps
+        .iter()
+        .map(|step| PlannedStep {
+            does: words::step_in_words(&step.action),
+            limit: step.timeout,
+            if_it_fails: words::failure_in_words(step.on_failure).to_owned(),
+            undo: step.undo.as_ref().map(words::step_in_words),
+            no_way_back: matches!(step.action, engine::failover::Action::Promote { .. }),
+        })
+        .collect()
+}
+
+fn choice(candidate: &Candidate, plan: &Plan, best: Option<&NodeId>) -> Choice {
+    let legal = candidate.is_eligible();
+    Choice {
+        node: candidate.node.clone(),
+        region: candidate.region.to_string(),
+        chosen: plan.target.as_ref() == Some(&candidate.node),
+        best: best == Some(&candidate.node),
+        legal,
+        reasons: if legal { candidate.reasons.clone() } else { candidate.exclusions.iter().map(ToString::to_string).collect() },
+        behind: candidate.bytes_behind.filter(|_| plan.source.as_ref() != Some(&candidate.node)),
+        position: candidate.position.map(|position| position.to_string()),
+        href: format!("/databases/{}/plan?kind={}&node={}", plan.cluster, plan.kind, candidate.node),
+    }
+}
+
+fn rejoiners(cluster: &ClusterPage, plan: &Plan) -> Vec<Choice> {
+    cluster
+        .nodes
+        .iter()
+        .filter(|node| !node.is_primary)
+        .map(|node| Choice {
+            node: node.node.clone(),
+            region: node.region.to_string(),
+            chosen: plan.source.as_ref() == Some(&node.node),
+            best: false,
+            legal: node.can_rejoin,
+            reasons: vec![node.why.as_ref().map_or_else(|| format!("it is {}", node.standing), |why| format!("it is {}: {why}", node.standing))],
+            behind: node.lag.and_then(|lag| lag.bytes),
+            position: node.position.clone(),
+            href: format!("/databases/{}/plan?kind={}&node={}", plan.cluster, plan.kind, node.node),
+        })
+        .collect()
+}
+
+impl Loss {
+    fn of(plan: &Plan) -> Self {
+        let against_rpo = match (&plan.loss, plan.rpo) {
+            (LossBound::AtMost { unseen, .. }, Some(rpo)) if *unseen <= rpo => Some(format!("Within the RPO of {rpo}.")),
+            (LossBound::AtMost { .. }, Some(rpo)) => Some(format!("It can exceed the RPO of {rpo}.")),
+            (LossBound::Unknown { .. }, Some(rpo)) => Some(format!("Whether the RPO of {rpo} is kept cannot be said.")),
+            (LossBound::Zero { .. }, _) | (_, None) => None,
+        };
+        Self {
+            tone: match (&plan.loss, plan.rpo) {
+                (LossBound::Zero { .. }, _) => Tone::Ok,
+                (LossBound::AtMost { unseen, .. }, Some(rpo)) if *unseen <= rpo => Tone::Watch,
+                (LossBound::AtMost { .. }, _) => Tone::Act,
+                (LossBound::Unknown { .. }, _) => Tone::Unknown,
+            },
+            says: words::loss_in_words(plan.kind, &plan.loss),
+            zero: plan.loss.is_zero(),
+            against_rpo,
+        }
+    }
+}

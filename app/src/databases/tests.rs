@@ -1,0 +1,174 @@
+//! What the database pages say, over pictures built in code.
+
+use super::{
+    plan::view::{Asked, PlanPage},
+    view::{ClusterPage, Directory},
+    wal::Against,
+};
+use crate::{
+    sample::{EAST, REPLICA, Sample, WEST, at, id, operation_id, viewer},
+    ui::state::Tone,
+};
+use engine::{
+    access::Role,
+    failover::OperationKind,
+    health::{Health, Judgement},
+    journal::Event,
+    time::Span,
+};
+
+fn page(sample: &Sample) -> ClusterPage {
+    ClusterPage::of(&sample.picture(), &id("user-database")).expect("the cluster")
+}
+
+fn plan(sample: &Sample, kind: OperationKind, node: Option<&str>) -> PlanPage {
+    let asked = Asked { cluster: id("user-database"), kind, node: node.map(id) };
+    PlanPage::of(&sample.picture(), &viewer("olga", &[Role::Operator]), &asked, operation_id()).expect("a plan")
+}
+
+#[test]
+fn a_healthy_cluster_is_protected_and_its_lag_is_measured() {
+    let page = page(&Sample::healthy());
+    assert_eq!((page.headline.tone, page.headline.says.as_str()), (Tone::Ok, "pg-primary-east takes the writes"));
+    assert_eq!((page.protection.word.as_str(), page.protection.since), ("protected", None));
+    assert_eq!(page.route.tone, Tone::Ok);
+    let [east, replica, west] = page.nodes.as_slice() else { panic!("three nodes: {:?}", page.nodes) };
+    assert_eq!(east.lag, None, "the primary is behind nobody");
+    assert_eq!(replica.lag.map(|lag| (lag.bytes, lag.time)), Some((Some(0), Some(Span::ZERO))), "an idle primary is no lag");
+    assert_eq!(west.lag.map(|lag| lag.in_words()), Some("1 KiB · 1.20 s".to_owned()));
+    assert_eq!(west.upstream, Some(id(EAST)));
+    assert_eq!(
+        page.offers.iter().map(|offer| (offer.does.as_str(), offer.urgent)).collect::<Vec<_>>(),
+        [("Plan a switchover", false), ("Plan a failover", false)]
+    );
+}
+
+#[test]
+fn an_old_sample_has_no_lag_and_is_marked() {
+    let mut sample = Sample::healthy();
+    sample.node(WEST).reading.as_mut().expect("a reading").at = at("13:00:00");
+    let page = page(&sample);
+    let west = &page.nodes[2];
+    assert!(west.stale && west.tone == Tone::Unknown);
+    assert_eq!(west.lag.map(|lag| lag.in_words()), Some("? · ?".to_owned()), "unknown is never 0");
+    assert_ne!(page.protection.word, "protected");
+}
+
+#[test]
+fn a_node_that_was_never_read_shows_question_marks() {
+    let mut sample = Sample::healthy();
+    let west = sample.node(WEST);
+    (west.reading, west.judgement) = (None, Judgement::never_measured());
+    let row = page(&sample).nodes[2].clone();
+    assert_eq!((row.tone, row.timeline, row.position, row.read_at), (Tone::Unknown, None, None, None));
+    assert_eq!(row.lag.map(|lag| (lag.bytes, lag.time, lag.against)), Some((None, None, Against::Nothing)));
+}
+
+#[test]
+fn a_cluster_nobody_has_observed_is_unknown_not_missing() {
+    let mut sample = Sample::healthy();
+    sample.observed.clusters.clear();
+    let page = page(&sample);
+    assert_eq!((page.headline.tone, page.nodes.len()), (Tone::Unknown, 3));
+    assert!(page.nodes.iter().all(|node| node.tone == Tone::Unknown));
+    assert_eq!(Directory::of(&sample.picture()).clusters[0].well, 0);
+}
+
+#[test]
+fn a_dead_primary_is_said_with_since_when_and_what_was_seen() {
+    let mut sample = Sample::primary_down();
+    let exposure = Event::ExposureBegan { cluster: id("user-database"), unprotected: true, missing: vec![] };
+    sample.happens("Lifeboat", at("14:02:43"), exposure);
+    let page = page(&sample);
+    assert_eq!((page.headline.tone, page.headline.since), (Tone::Lost, Some(at("14:02:40"))));
+    let seen = page.headline.seen.join("\n");
+    for part in ["connection refused", "saw no process of it at 14:03:00", "0/3000000 on timeline 3"] {
+        assert!(seen.contains(part), "{part} is missing in {seen}");
+    }
+    assert_eq!((page.protection.word.as_str(), page.protection.since), ("UNPROTECTED", Some(at("14:02:43"))));
+    let offer = &page.offers[0];
+    assert_eq!((offer.does.as_str(), offer.urgent, offer.href.as_str()), ("Plan a failover", true, "/databases/user-database/plan?kind=failover"));
+    let west = page.nodes[2].lag.expect("a lag");
+    assert_eq!((west.against, west.time), (Against::LastKnown, None), "without the primary nobody knows the time");
+}
+
+#[test]
+fn split_brain_outranks_everything() {
+    let mut sample = Sample::healthy();
+    let leading = sample.node(EAST).reading.clone();
+    sample.node(WEST).reading = leading;
+    let page = page(&sample);
+    assert_eq!((page.headline.tone, page.headline.word.as_str()), (Tone::Lost, "SPLIT BRAIN"));
+    assert!(page.offers.iter().all(|offer| !offer.urgent), "there is no move that a split brain makes safe: {:?}", page.offers);
+}
+
+#[test]
+fn after_a_failover_the_old_primary_needs_rewind_and_is_offered_to_rejoin() {
+    let mut sample = Sample::primary_down();
+    let mut leading = sample.node(EAST).reading.clone().expect("a reading");
+    leading.timeline = 4;
+    leading.at = sample.now;
+    sample.node(WEST).reading = Some(leading);
+    let page = page(&sample);
+    assert_eq!(page.nodes[0].standing, "NEEDS REWIND");
+    let rejoin = page.offers.iter().find(|offer| offer.does == "Rejoin pg-primary-east").expect("an offer");
+    assert!(rejoin.urgent && rejoin.href.ends_with("kind=rejoin&node=pg-primary-east"), "{rejoin:?}");
+    assert_eq!(page.nodes[0].lag.map(|lag| lag.bytes), Some(None), "another timeline is no lag");
+}
+
+#[test]
+fn an_operation_that_holds_the_cluster_leaves_nothing_to_offer() {
+    let mut sample = Sample::primary_down();
+    sample.request(OperationKind::Failover);
+    let page = page(&sample);
+    assert!(page.offers.is_empty());
+    assert_eq!(page.active.map(|active| active.id), Some(operation_id()));
+    let plan = plan(&sample, OperationKind::Failover, None);
+    assert!(plan.held_by.is_some() && !plan.can_be_requested());
+}
+
+#[test]
+fn the_plan_names_the_target_and_why_not_the_others() {
+    let plan = plan(&Sample::primary_down(), OperationKind::Failover, None);
+    let [best, .., last] = plan.choices.as_slice() else { panic!("three choices: {:?}", plan.choices) };
+    assert!(best.chosen && best.best && best.legal && !best.reasons.is_empty(), "{best:?}");
+    assert_eq!(plan.form.node, Some(best.node.clone()), "the form names the target it showed");
+    assert!(!last.legal && last.node == id::<engine::id::NodeId>(EAST) && last.reasons == ["it is the primary"], "{last:?}");
+    assert_eq!(plan.outage_since, Some(at("14:02:40")));
+    assert!(plan.can_be_requested());
+    assert!(plan.steps.iter().any(|step| step.no_way_back && step.does.starts_with("Promote")));
+    assert!(!plan.loss.zero && plan.loss.says.contains("no sample shows"), "{:?}", plan.loss);
+}
+
+#[test]
+fn another_legal_target_is_a_link_to_its_own_plan() {
+    let plan = plan(&Sample::primary_down(), OperationKind::Failover, Some(WEST));
+    let other = plan.choices.iter().find(|choice| choice.node == id(REPLICA)).expect("the replica");
+    assert!(other.legal && !other.chosen);
+    assert_eq!(other.href, "/databases/user-database/plan?kind=failover&node=pg-replica-east");
+    assert_eq!(plan.form.node, Some(id(WEST)));
+}
+
+#[test]
+fn a_switchover_of_a_dead_primary_cannot_be_requested_and_says_what_to_do() {
+    let plan = plan(&Sample::primary_down(), OperationKind::Switchover, None);
+    assert!(!plan.can_be_requested());
+    assert!(plan.hard.iter().all(|obstacle| !obstacle.way_out.is_empty()) && !plan.hard.is_empty());
+}
+
+#[test]
+fn an_unproven_fence_can_only_be_overridden_in_full_words() {
+    let mut sample = Sample::primary_down();
+    sample.observed.agents.insert(id("us-east-1"), Judgement { health: Health::Down, since: None, why: "no route to host".to_owned() });
+    let plan = plan(&sample, OperationKind::Failover, Some(WEST));
+    assert!(plan.can_be_requested());
+    assert!(plan.overridable.iter().any(|obstacle| obstacle.what.contains("cannot be fenced by proof")), "{:?}", plan.overridable);
+    assert!(plan.steps.iter().any(|step| step.does.contains("NOT fenced")), "{:?}", plan.steps);
+}
+
+#[test]
+fn who_may_not_request_is_told_which_role_it_takes() {
+    let asked = Asked { cluster: id("user-database"), kind: OperationKind::Switchover, node: None };
+    let plan = PlanPage::of(&Sample::healthy().picture(), &viewer("vera", &[Role::Viewer]), &asked, operation_id()).expect("a plan");
+    assert!(!plan.can_be_requested() && plan.barred.is_some_and(|why| why.contains("operator")));
+}

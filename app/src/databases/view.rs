@@ -1,0 +1,284 @@
+//! What the page of one cluster shows: which node takes the writes, who follows it and how far behind, whether the loss
+//! of the primary could be survived, and what can be done now. A pure function of the picture.
+
+use super::{
+    standing::{Headline, Route, Shield, headline, host_in_words, route, shield},
+    wal::{Lag, lag_of},
+};
+use crate::{
+    operations::line::{self, OperationLine},
+    ui::state::{Tone, standing},
+};
+use engine::{
+    databases::{ClusterView, NodeStanding, NodeView},
+    estate::{Cluster, DeclaredRole, Estate},
+    failover::OperationKind,
+    health::Health,
+    id::{ClusterId, NodeId, RegionId},
+    picture::Picture,
+    time::{Instant, Span},
+};
+use serde::{Deserialize, Serialize};
+
+/// All clusters, for `/databases`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Directory {
+    pub now: Instant,
+    pub clusters: Vec<ClusterLine>,
+}
+
+/// One cluster in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterLine {
+    pub id: ClusterId,
+    pub headline: Headline,
+    pub protection: Shield,
+    /// How many nodes stand well, of how many.
+    pub well: usize,
+    pub nodes: usize,
+    pub timeline: Option<u32>,
+    pub active: Option<OperationLine>,
+}
+
+/// One cluster, for `/databases/{cluster}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterPage {
+    pub now: Instant,
+    pub id: ClusterId,
+    pub service: String,
+    pub database: String,
+    /// The declared strategy in a sentence.
+    pub strategy: Option<String>,
+    pub headline: Headline,
+    pub protection: Shield,
+    pub route: Route,
+    pub timeline: Option<u32>,
+    pub nodes: Vec<NodeRow>,
+    pub offers: Vec<Offer>,
+    pub active: Option<OperationLine>,
+    /// Ended operations, newest first, at most `PAST_SHOWN`.
+    pub past: Vec<OperationLine>,
+}
+
+/// One node with its latest reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeRow {
+    pub node: NodeId,
+    pub region: RegionId,
+    pub region_failed: bool,
+    /// What it is meant to be, and whether it may be promoted.
+    pub declared: String,
+    pub tone: Tone,
+    pub standing: String,
+    pub since: Option<Instant>,
+    /// Why it stands as it does, where that is not well.
+    pub why: Option<String>,
+    pub is_primary: bool,
+    /// The node it receives WAL from now, where that is one of this cluster.
+    pub upstream: Option<NodeId>,
+    pub timeline: Option<u32>,
+    pub position: Option<String>,
+    /// Absent for the primary itself.
+    pub lag: Option<Lag>,
+    pub read_at: Option<Instant>,
+    /// The reading is older than the detection rule calls fresh: every figure of it may be wrong by now.
+    pub stale: bool,
+    pub connections: Option<(u32, u32)>,
+    pub version: Option<String>,
+    /// Whether the person who looks should be offered to let it rejoin.
+    pub can_rejoin: bool,
+}
+
+/// Something that can be done now, as a link to the page that confirms it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    pub href: String,
+    pub does: String,
+    pub because: String,
+    /// The one thing to do now.
+    pub urgent: bool,
+}
+
+pub const PAST_SHOWN: usize = 20;
+
+impl Directory {
+    pub fn of(picture: &Picture) -> Self {
+        let clusters = picture.estate.clusters.iter().filter_map(|cluster| ClusterLine::of(picture, cluster)).collect();
+        Self { now: picture.now, clusters }
+    }
+}
+
+impl ClusterLine {
+    fn of(picture: &Picture, cluster: &Cluster) -> Option<Self> {
+        let page = ClusterPage::of(picture, &cluster.id)?;
+        let well = page.nodes.iter().filter(|node| node.tone == Tone::Ok).count();
+        Some(Self {
+            id: page.id,
+            headline: page.headline,
+            protection: page.protection,
+            well,
+            nodes: page.nodes.len(),
+            timeline: page.timeline,
+            active: page.active,
+        })
+    }
+}
+
+impl ClusterPage {
+    /// `None` where no such cluster is declared. A cluster that was never observed is shown, as unknown.
+    pub fn of(picture: &Picture, id: &ClusterId) -> Option<Self> {
+        let cluster = picture.estate.cluster(id)?;
+        let unseen;
+        let view = match picture.observed.clusters.get(id) {
+            Some(view) => view,
+            None => {
+                unseen = never_observed(cluster);
+                &unseen
+            }
+        };
+        let active = picture.records.active_on(id);
+        let mut past = line::ended(picture, Some(id));
+        past.truncate(PAST_SHOWN);
+        let nodes: Vec<NodeRow> = view.nodes.iter().map(|node| NodeRow::of(picture, cluster, view, node)).collect();
+        Some(Self {
+            now: picture.now,
+            id: id.clone(),
+            service: cluster.service.to_string(),
+            database: cluster.database.clone(),
+            strategy: strategy_in_words(&picture.estate, cluster),
+            headline: headline(picture, view),
+            protection: shield(picture, cluster, view),
+            route: route(picture, cluster, view),
+            timeline: view.timeline(),
+            offers: offers(picture, cluster, view, active.is_some()),
+            nodes,
+            active: active.map(OperationLine::of),
+            past,
+        })
+    }
+}
+
+/// What stands for a cluster nobody has looked at yet: its declared nodes, with nothing known of them.
+fn never_observed(cluster: &Cluster) -> ClusterView {
+    let nodes = cluster.nodes.iter().map(|node| NodeView {
+        node: node.id.clone(),
+        region: node.region.clone(),
+        declared: node.role,
+        promotable: node.promotable,
+        judgement: engine::health::Judgement::never_measured(),
+        reading: None,
+        last_attempt: None,
+        host: None,
+    });
+    ClusterView { cluster: cluster.id.clone(), nodes: nodes.collect(), failed_regions: Default::default(), routed_to: None }
+}
+
+impl NodeRow {
+    fn of(picture: &Picture, cluster: &Cluster, view: &ClusterView, node: &NodeView) -> Self {
+        let rule = picture.estate.detection_of(cluster);
+        let stands = view.standing(node, &rule, picture.now);
+        let (tone, word) = standing(stands);
+        let is_primary = view.primary().is_some_and(|primary| primary.node == node.node);
+        let stale = node.is_stale(&rule, picture.now);
+        let reading = node.reading.as_ref();
+        Self {
+            node: node.node.clone(),
+            region: node.region.clone(),
+            region_failed: view.failed_regions.contains(&node.region),
+            declared: declared_in_words(node),
+            tone,
+            standing: word.to_owned(),
+            // The verdict's own clock; a node that answers has been well since then, however badly it stands.
+            since: if node.judgement.health == Health::Ok { None } else { node.judgement.since },
+            why: why(node, stands, stale),
+            is_primary,
+            upstream: matches!(stands, NodeStanding::Streaming).then(|| super::wal::upstream_of(cluster, view, node)).flatten(),
+            timeline: reading.map(|reading| reading.timeline),
+            position: node.position().map(|lsn| lsn.to_string()),
+            lag: (!is_primary).then(|| lag_of(view, node, &rule, picture.now)),
+            read_at: reading.map(|reading| reading.at),
+            stale,
+            connections: reading.map(|reading| (reading.connections, reading.connections_max)),
+            version: reading.map(|reading| reading.version.clone()),
+            can_rejoin: matches!(stands, NodeStanding::NeedsRewind | NodeStanding::NotStreaming | NodeStanding::Down)
+                && view.primary().is_some_and(NodeView::is_writable),
+        }
+    }
+}
+
+fn declared_in_words(node: &NodeView) -> String {
+    let role = match node.declared {
+        DeclaredRole::Primary => "primary",
+        DeclaredRole::Replica => "replica",
+        DeclaredRole::Standby => "standby",
+    };
+    if node.promotable { role.to_owned() } else { format!("{role}, never promoted") }
+}
+
+/// Why a node does not stand well, in the words of whoever saw it: the probes, and the agent on its host.
+fn why(node: &NodeView, stands: NodeStanding, stale: bool) -> Option<String> {
+    let mut parts = Vec::new();
+    match stands {
+        NodeStanding::Primary | NodeStanding::Streaming => return None,
+        NodeStanding::SecondPrimary => parts.push("it takes writes beside the primary".to_owned()),
+        NodeStanding::NeedsRewind => parts.push("it was the primary on an older timeline and must be rewound before it may follow".to_owned()),
+        NodeStanding::NotStreaming | NodeStanding::PrimaryDown | NodeStanding::Down | NodeStanding::Unknown => {}
+    }
+    if node.judgement.health != Health::Ok {
+        parts.push(node.judgement.why.clone());
+    } else if stale {
+        parts.push("its last good sample is too old to be believed".to_owned());
+    } else if stands == NodeStanding::NotStreaming {
+        parts.push("it answers, and receives nothing from the primary".to_owned());
+    }
+    parts.extend(host_in_words(node));
+    Some(parts.join("; "))
+}
+
+/// What to offer: a failover first where the primary is not well, a switchover where it is; then who can rejoin.
+fn offers(picture: &Picture, cluster: &Cluster, view: &ClusterView, held: bool) -> Vec<Offer> {
+    if held {
+        return Vec::new();
+    }
+    let plan = |kind: OperationKind| format!("/databases/{}/plan?kind={kind}", cluster.id);
+    let mut offers = Vec::new();
+    let well = view.writable().len() == 1;
+    if view.primary().is_some() && view.writable().len() <= 1 {
+        if well {
+            offers.push(Offer {
+                href: plan(OperationKind::Switchover),
+                does: "Plan a switchover".to_owned(),
+                because: "Moves the writes to another node without losing any. Shows everything before anything happens.".to_owned(),
+                urgent: false,
+            });
+        }
+        offers.push(Offer {
+            href: plan(OperationKind::Failover),
+            does: "Plan a failover".to_owned(),
+            because: if well {
+                "For an emergency only: the primary answers, so a switchover is safer.".to_owned()
+            } else {
+                "The primary does not take writes. Shows who would take over, what may be lost and who is affected.".to_owned()
+            },
+            urgent: !well,
+        });
+    }
+    let rows = view.nodes.iter().map(|node| NodeRow::of(picture, cluster, view, node)).filter(|row| row.can_rejoin);
+    offers.extend(rows.map(|row| Offer {
+        href: format!("{}&node={}", plan(OperationKind::Rejoin), row.node),
+        does: format!("Rejoin {}", row.node),
+        because: format!("It is {}. Until it follows again the cluster has less protection.", row.standing),
+        urgent: row.standing == standing(NodeStanding::NeedsRewind).1,
+    }));
+    offers
+}
+
+fn strategy_in_words(estate: &Estate, cluster: &Cluster) -> Option<String> {
+    let strategy = estate.strategy(cluster.strategy.as_ref()?)?;
+    let replication = match strategy.replication {
+        engine::estate::Replication::Synchronous => "synchronous",
+        engine::estate::Replication::Asynchronous => "asynchronous",
+    };
+    let tolerance: Span = strategy.lag_tolerance;
+    Some(format!("{}: {replication} replication declared, planned moves allow {tolerance} of lag", strategy.id))
+}

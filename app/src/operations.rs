@@ -1,0 +1,23 @@
+//! Operations: the list, and one operation live, with everything a person may do about it.
+
+pub mod acts;
+mod board;
+mod burn_down;
+pub mod calls;
+pub mod clock;
+mod forms;
+pub mod line;
+mod page;
+pub mod refused;
+mod rows;
+mod steps;
+pub mod verdict;
+pub mod view;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use board::OperationsPage;
+pub use page::OperationPage;
+pub use rows::{OperationRows, StateBadge};

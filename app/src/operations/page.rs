@@ -1,0 +1,208 @@
+//! One operation, live: how it stands, the clock against the objective, what a person may do, every step with what it
+//! said, what was measured, who agreed to what, and the journal's entries.
+
+use super::{
+    burn_down::BurnDown,
+    calls,
+    forms::{ActForms, Actions},
+    rows::StateBadge,
+    steps::Steps,
+    verdict::{Row, Verdict},
+    view::{Agreed, JournalLine, OperationPage as Page},
+};
+use crate::ui::settled::IntoSettled;
+use crate::{
+    live::watch,
+    ui::{
+        copy::CopyId,
+        icon::Icon,
+        since::Since,
+        state::{Badge, Tone},
+        table::TableFrame,
+        time::Moment,
+        title::PageTitle,
+        trouble::watched,
+    },
+};
+use engine::{failover::OperationKind, time::Instant};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+#[component]
+pub fn OperationPage() -> impl IntoView {
+    let params = use_params_map();
+    let page = watch(move || params.read().get("operation").unwrap_or_default(), calls::operation);
+    let actions = Actions::new();
+    watched(page, move |page| view! { <Whole page actions/> })
+}
+
+#[component]
+fn Whole(page: Page, actions: Actions) -> impl IntoView {
+    let now = page.now;
+    let line = page.line.clone();
+    view! {
+        <PageTitle title=line.title.clone()>
+            "On "<a href=format!("/databases/{}", line.cluster)>{line.cluster.to_string()}</a>" · "
+            <CopyId id=line.id.to_string() short=line.id.short()/>
+        </PageTitle>
+        <Standing page=page.clone()/>
+        <Overridden checks=page.overridden.clone()/>
+        <div class="operation-top">
+            <section class="panel" aria-labelledby="steps-title">
+                <h2 id="steps-title">{format!("Steps: {} of {}", line.steps_over, line.steps)}</h2>
+                <Steps steps=page.steps.clone() now/>
+            </section>
+            <div class="operation-side" class:waiting=page.void_at.is_some()>
+                {(!page.acts.is_empty()).then(|| view! {
+                    <section class="panel" aria-labelledby="acts-title">
+                        <h2 id="acts-title">"What you can do"</h2>
+                        <Changed page=page.clone()/>
+                        <ActForms actions acts=page.acts.clone() id=line.id plan_hash=page.plan_hash.clone()/>
+                    </section>
+                })}
+                {page.clock.clone().map(|clock| view! { <BurnDown clock now/> })}
+                {(!page.measured.is_empty()).then(|| view! { <Measured rows=page.measured.clone()/> })}
+                <Agreement page=page.clone()/>
+            </div>
+        </div>
+        <Journal lines=page.journal now/>
+    }
+    .settled()
+}
+
+/// The state, big and clear, with what it means.
+#[component]
+fn Standing(page: Page) -> impl IntoView {
+    let now = page.now;
+    let since = page.history.last().map(|passage| passage.at);
+    let urgent = page.line.tone >= Tone::Act && page.line.active;
+    view! {
+        <section class=format!("headline {}", page.line.glyph()) role=if urgent { "alert" } else { "status" } aria-label="State of the operation">
+            <p class="says big"><StateBadge line=page.line.clone()/>{since.map(|at| view! { " "<Since at now/> })}</p>
+            <p>{page.explained}</p>
+            {page.outcome.map(|outcome| view! { <p class="outcome"><strong>{outcome}</strong></p> })}
+            {page.void_at.map(|at| view! { <p class="quiet">"Without an approval by "<Moment at now/>" UTC it is void."</p> })}
+        </section>
+    }
+    .settled()
+}
+
+/// Checks that people set aside. Never quiet.
+#[component]
+fn Overridden(checks: Vec<String>) -> impl IntoView {
+    (!checks.is_empty()).then(|| {
+        view! {
+            <section class="headline act" aria-labelledby="overridden-title">
+                <h2 id="overridden-title"><Icon name="act"/>"OVERRIDDEN: these checks were set aside by people"</h2>
+                <ul>{checks.into_iter().map(|check| view! { <li>{check}</li> }).collect_view()}</ul>
+            </section>
+        }
+    })
+}
+
+/// What has changed since the request, with the way to a new plan.
+#[component]
+fn Changed(page: Page) -> impl IntoView {
+    let kind = page.line.kind;
+    let href =
+        format!("/databases/{}{}", page.line.cluster, if kind == OperationKind::Rejoin { String::new() } else { format!("/plan?kind={kind}") });
+    (!page.changed.is_empty()).then(|| {
+        view! {
+            <div class="trouble" role="alert">
+                <Icon name="act"/>
+                <div>
+                    <p class="what">"It cannot be approved any more:"</p>
+                    <ul>{page.changed.into_iter().map(|change| view! { <li>{change}</li> }).collect_view()}</ul>
+                    <p class="next"><a href=href>"Look at the plan as it is now"</a></p>
+                </div>
+            </div>
+        }
+    })
+}
+
+#[component]
+fn Measured(rows: Vec<Row>) -> impl IntoView {
+    let row = |row: Row| {
+        let verdict = match row.verdict {
+            // Nothing was promised, so there is nothing to be judged.
+            Verdict::NoTarget => view! { <span class="quiet">{row.verdict.word()}</span> }.settled(),
+            verdict => view! { <Badge tone=verdict.tone() word=verdict.word()/> }.settled(),
+        };
+        view! {
+            <tr>
+                <th scope="row">{row.what}</th>
+                <td class="number"><strong>{row.measured.unwrap_or_else(|| "?".to_owned())}</strong></td>
+                <td class="number quiet">{row.target}</td>
+                <td>{verdict}</td>
+            </tr>
+        }
+    };
+    view! {
+        <section class="panel" aria-labelledby="measured-title">
+            <h2 id="measured-title">"Measured"</h2>
+            <table class="measured">
+                <caption class="visually-hidden">"What was measured against what was promised"</caption>
+                <thead class="visually-hidden"><tr><th scope="col">"What"</th><th scope="col">"Measured"</th><th scope="col">"Target"</th><th scope="col">"Verdict"</th></tr></thead>
+                <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
+            </table>
+        </section>
+    }
+    .settled()
+}
+
+/// Who agreed to what, when and why.
+#[component]
+fn Agreement(page: Page) -> impl IntoView {
+    let now = page.now;
+    let short_hash: String = page.plan_hash.chars().take(12).collect();
+    let approved = match (page.approved, page.needs_approval) {
+        (Some(agreed), _) => view! { <Agreeing agreed now/> }.settled(),
+        (None, true) => "nobody yet".settled(),
+        (None, false) => "not needed: it moves no writes".settled(),
+    };
+    view! {
+        <section class="panel agreement" aria-labelledby="agreement-title">
+            <h2 id="agreement-title">"Who agreed to what"</h2>
+            <dl class="facts">
+                <dt>"Requested"</dt><dd><Agreeing agreed=page.requested now/></dd>
+                <dt>"Approved"</dt><dd>{approved}</dd>
+                <dt>"Loss bound"</dt><dd>{page.loss}{page.loss_accepted.then_some(" The requester accepted it.")}</dd>
+                <dt>"Affected"</dt><dd>{format!("{} services", page.affected)}</dd>
+                <dt>"Plan"</dt><dd><CopyId id=page.plan_hash.clone() short=short_hash/></dd>
+            </dl>
+        </section>
+    }
+    .settled()
+}
+
+#[component]
+fn Agreeing(agreed: Agreed, now: Instant) -> impl IntoView {
+    view! { <strong>{agreed.by.to_string()}</strong>" at "<Moment at=agreed.at now/>" UTC"<p class="said">{agreed.reason}</p> }
+}
+
+#[component]
+fn Journal(lines: Vec<JournalLine>, now: Instant) -> impl IntoView {
+    let row = move |line: JournalLine| {
+        view! {
+            <tr>
+                <td class="number quiet">{line.seq}</td>
+                <td><Moment at=line.at now/></td>
+                <td>{line.actor}</td>
+                <td class="what">{line.says}{line.reason.map(|reason| view! { <p class="said">{reason}</p> })}</td>
+            </tr>
+        }
+    };
+    view! {
+        <section aria-labelledby="journal-title">
+            <h2 id="journal-title">"Journal"</h2>
+            <TableFrame label="Journal entries of this operation">
+                <table class="entries">
+                    <caption class="visually-hidden">"Journal entries of this operation, newest first"</caption>
+                    <thead><tr><th scope="col" class="number">"Entry"</th><th scope="col">"At (UTC)"</th><th scope="col">"Who"</th><th scope="col">"What"</th></tr></thead>
+                    <tbody>{lines.into_iter().map(row).collect_view()}</tbody>
+                </table>
+            </TableFrame>
+        </section>
+    }
+    .settled()
+}

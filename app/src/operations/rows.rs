@@ -1,0 +1,68 @@
+//! Operations as the rows of a table.
+
+use super::{line::OperationLine, words::took_in_words};
+use crate::ui::settled::IntoSettled;
+use crate::ui::{
+    icon::Icon,
+    state::{Badge, Tone},
+    table::TableFrame,
+    time::Moment,
+};
+use engine::time::Instant;
+use leptos::prelude::*;
+
+#[component]
+pub fn OperationRows(lines: Vec<OperationLine>, #[prop(into)] caption: String, now: Instant) -> impl IntoView {
+    view! {
+        <TableFrame label=caption.clone()>
+            <table class="operations">
+                <caption class="visually-hidden">{caption}</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Operation"</th>
+                        <th scope="col">"State"</th>
+                        <th scope="col">"Cluster"</th>
+                        <th scope="col" class="number">"Steps"</th>
+                        <th scope="col" class="number">"Recovery time"</th>
+                        <th scope="col">"Requested"</th>
+                        <th scope="col">"Approved by"</th>
+                        <th scope="col">"Ended"</th>
+                    </tr>
+                </thead>
+                <tbody>{lines.into_iter().map(|line| view! { <Row line now/> }).collect_view()}</tbody>
+            </table>
+        </TableFrame>
+    }
+    .settled()
+}
+
+/// The state with its glyph; what runs has one of its own, because running is no worry.
+#[component]
+pub fn StateBadge(line: OperationLine) -> impl IntoView {
+    let glyph = line.glyph();
+    view! { <span class=format!("badge {glyph}")><Icon name=glyph/>{line.state}</span> }
+}
+
+#[component]
+fn Row(line: OperationLine, now: Instant) -> impl IntoView {
+    let marks = [(line.overridden, "overridden"), (line.shortfalls, "failed on the way")].into_iter().filter(|(count, _)| *count > 0);
+    let marks = marks.map(|(count, what)| view! { " "<span class="mark">{format!("{count} {what}")}</span> }).collect_view();
+    let recovery = match (line.recovery_time, line.rto_met) {
+        (None, _) => view! { <span class="quiet">"—"</span> }.settled(),
+        (Some(time), Some(false)) => view! { <Badge tone=Tone::Lost word=format!("{} BREACHED", took_in_words(time))/> }.settled(),
+        (Some(time), _) => took_in_words(time).settled(),
+    };
+    view! {
+        <tr>
+            <th scope="row"><a href=format!("/operations/{}", line.id)>{line.title.clone()}</a>" "<code class="quiet">{line.id.short()}</code></th>
+            <td><StateBadge line=line.clone()/>{marks}</td>
+            <td><a href=format!("/databases/{}", line.cluster)>{line.cluster.to_string()}</a></td>
+            <td class="number">{format!("{} of {}", line.steps_over, line.steps)}</td>
+            <td class="number">{recovery}</td>
+            <td>{line.requested_by.to_string()}" at "<Moment at=line.requested_at now/></td>
+            <td>{line.approved_by.map_or_else(|| "—".to_owned(), |name| name.to_string())}</td>
+            <td>{line.ended_at.map(|at| view! { <Moment at now/> })}</td>
+        </tr>
+    }
+    .settled()
+}

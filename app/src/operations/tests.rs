@@ -1,0 +1,197 @@
+//! What the operation pages say, over operations that went through their events.
+
+use super::{
+    acts::Verb,
+    clock::Clock,
+    verdict::Verdict,
+    view::{Board, OperationPage},
+};
+use crate::{
+    sample::{Sample, at, id, operation_id, viewer},
+    ui::state::Tone,
+};
+use engine::{
+    access::Role,
+    failover::{Action, Measured, Operation, OperationKind, Plan, StepState},
+    health::{Health, Judgement},
+    journal::Event,
+    time::Span,
+};
+
+fn page_for(sample: &Sample, name: &str, roles: &[Role]) -> OperationPage {
+    OperationPage::of(&sample.picture(), &viewer(name, roles), &operation_id(), &[]).expect("the operation")
+}
+
+fn page(sample: &Sample) -> OperationPage {
+    page_for(sample, "oskar", &[Role::Operator])
+}
+
+fn act(page: &OperationPage, verb: Verb) -> Option<String> {
+    page.acts.iter().find(|act| act.verb == verb).expect("the act is listed").barred.clone()
+}
+
+/// Approved by Oskar at 14:03:10 and started; every step up to `last` took one second.
+fn run(sample: &mut Sample, plan: &Plan, last: usize) {
+    let op = operation_id();
+    sample.happens("oskar", at("14:03:10"), Event::OperationApproved { id: op, plan_hash: plan.hash(), reason: "agreed".to_owned() });
+    sample.happens("Lifeboat", at("14:03:10"), Event::OperationStarted { id: op });
+    for step in 0..=last {
+        let begin = at("14:03:11") + Span::from_secs(step as u64).as_delta();
+        sample.happens("Lifeboat", begin, Event::StepStarted { id: op, step });
+        let said = format!("step {step} was seen to be done");
+        sample.happens("Lifeboat", begin + Span::from_secs(1).as_delta(), Event::StepEnded { id: op, step, state: StepState::Done, said });
+    }
+}
+
+fn place(plan: &Plan, wanted: fn(&Action) -> bool) -> usize {
+    plan.steps.iter().position(|step| wanted(&step.action)).expect("the step")
+}
+
+#[test]
+fn the_requester_is_told_that_another_person_must_approve() {
+    let mut sample = Sample::primary_down();
+    sample.request(OperationKind::Failover);
+    let own = page_for(&sample, "olga", &[Role::Operator]);
+    assert_eq!(act(&own, Verb::Approve), Some("You requested it; another person must approve it.".to_owned()));
+    assert_eq!(act(&own, Verb::Cancel), None);
+    assert_eq!(act(&page(&sample), Verb::Approve), None, "another operator may");
+    let approver = page_for(&sample, "anna", &[Role::Approver]);
+    assert_eq!((act(&approver, Verb::Approve), act(&approver, Verb::Cancel).is_some()), (None, true));
+    assert!(act(&page_for(&sample, "vera", &[Role::Viewer]), Verb::Approve).is_some_and(|why| why.contains("operator or approver")));
+}
+
+#[test]
+fn a_waiting_request_says_until_when_and_what_has_changed() {
+    let mut sample = Sample::primary_down();
+    sample.request(OperationKind::Failover);
+    let waiting = page(&sample);
+    assert_eq!(waiting.void_at, Some(sample.now + Operation::APPROVAL_WAITS.as_delta()));
+    assert!(waiting.changed.is_empty(), "{:?}", waiting.changed);
+    let target = waiting.line.title.rsplit(' ').next().expect("a target").to_owned();
+    sample.node(&target).judgement = Judgement { health: Health::Down, since: Some(sample.now), why: "connection refused".to_owned() };
+    let ill = page(&sample);
+    assert!(!ill.changed.is_empty() && act(&ill, Verb::Approve).is_some(), "a target that fell ill cannot be approved");
+}
+
+#[test]
+fn a_running_operation_shows_every_step_with_what_was_seen() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    run(&mut sample, &plan, 1);
+    sample.happens("Lifeboat", at("14:03:13"), Event::StepStarted { id: operation_id(), step: 2 });
+    let page = page(&sample);
+    assert_eq!(page.line.state, "running");
+    assert!(page.acts.is_empty(), "a running operation is left alone");
+    assert_eq!(page.steps[1].took, Some(Span::from_secs(1)));
+    assert_eq!(page.steps[1].said.as_deref(), Some("step 1 was seen to be done"));
+    assert!(page.steps[2].running && page.steps[2].took.is_none());
+    assert_eq!((page.steps[3].attempts, page.steps[3].tone), (0, Tone::Unknown));
+    assert!(page.measured.iter().all(|row| row.verdict == Verdict::NotYet), "{:?}", page.measured);
+}
+
+#[test]
+fn the_clock_of_a_failover_counts_from_the_outage_to_the_proven_write() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    let proof = place(&plan, |action| matches!(action, Action::ProveWrite { .. }));
+    run(&mut sample, &plan, proof - 1);
+    let clock = page(&sample).clock.expect("a clock");
+    assert_eq!((clock.from, clock.until, clock.proven), (at("14:02:40"), None, false));
+    assert_eq!(clock.elapsed(at("14:17:40")), Span::from_mins(15));
+    assert_eq!(clock.share(at("14:17:40")), Some(500), "half of 30 minutes");
+    assert!(!clock.is_breached(at("14:32:40")) && clock.is_breached(at("14:32:41")));
+    assert_eq!(clock.breach_at(), Some(at("14:32:40")));
+    sample.happens("Lifeboat", at("14:03:30"), Event::StepStarted { id: operation_id(), step: proof });
+    sample.happens(
+        "Lifeboat",
+        at("14:03:31"),
+        Event::StepEnded { id: operation_id(), step: proof, state: StepState::Done, said: "row 1".to_owned() },
+    );
+    let clock = page(&sample).clock.expect("a clock");
+    assert_eq!((clock.until, clock.proven, clock.elapsed(at("20:00:00"))), (Some(at("14:03:31")), true, Span::from_secs(51)));
+}
+
+#[test]
+fn the_clock_of_a_switchover_starts_when_clients_are_cut_off() {
+    let mut sample = Sample::healthy();
+    let plan = sample.request(OperationKind::Switchover);
+    assert_eq!(page(&sample).clock, None, "nobody is cut off yet");
+    let closed = place(&plan, |action| matches!(action, Action::CloseRoute { .. }));
+    run(&mut sample, &plan, closed);
+    let ended = sample.records.operations[&operation_id()].steps[closed].ended_at;
+    assert_eq!(page(&sample).clock.map(|clock| clock.from), ended);
+}
+
+#[test]
+fn what_was_not_measured_never_reads_as_met() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    run(&mut sample, &plan, plan.steps.len() - 1);
+    let measured = Measured { recovery_time: Some(Span::from_secs(51)), lost_bytes: Some(2_048), lost_transactions: None, lost_span: None };
+    sample.happens("Lifeboat", at("14:04:00"), Event::OperationMeasured { id: operation_id(), measured });
+    sample.happens("Lifeboat", at("14:04:00"), Event::OperationSucceeded { id: operation_id() });
+    let page = page(&sample);
+    let rows: Vec<_> = page.measured.iter().map(|row| (row.what.as_str(), row.measured.as_deref(), row.verdict)).collect();
+    assert_eq!(
+        rows,
+        [
+            ("Recovery time", Some("51.00 s"), Verdict::Met),
+            ("Lost stretch of data", None, Verdict::NotMeasured),
+            ("Lost transactions", None, Verdict::NotMeasured),
+            ("Write-ahead log lost", Some("2 KiB"), Verdict::NoTarget),
+        ]
+    );
+    assert_eq!(page.line.tone, Tone::Ok);
+}
+
+#[test]
+fn a_breached_objective_is_said() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    run(&mut sample, &plan, 0);
+    let measured = Measured { recovery_time: Some(Span::from_mins(31)), ..Measured::default() };
+    sample.happens("Lifeboat", at("14:40:00"), Event::OperationMeasured { id: operation_id(), measured });
+    assert_eq!(page(&sample).measured[0].verdict, Verdict::Breached);
+    assert_eq!(page(&sample).line.rto_met, Some(false));
+}
+
+#[test]
+fn doubt_offers_to_resume_or_to_close_and_says_why() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    run(&mut sample, &plan, 2);
+    sample.happens("Lifeboat", at("14:03:15"), Event::StepStarted { id: operation_id(), step: 3 });
+    sample.happens("Lifeboat", at("14:03:20"), Event::OperationInDoubt { id: operation_id(), why: "the promotion did not answer".to_owned() });
+    let page = page(&sample);
+    assert_eq!((page.line.tone, page.outcome.as_deref()), (Tone::Lost, Some("the promotion did not answer")));
+    assert_eq!(page.acts.iter().map(|act| act.does.as_str()).collect::<Vec<_>>(), ["Resume the failover at step 4", "Close the failover as it is"]);
+    assert_eq!((page.steps[3].state.as_str(), page.steps[3].running), ("NOT KNOWN", false), "what nobody saw end does not run");
+    assert_eq!(Board::of(&sample.picture()).active.len(), 1, "it still holds its cluster");
+}
+
+#[test]
+fn a_success_with_a_failed_or_overridden_part_is_no_full_success() {
+    let mut sample = Sample::primary_down();
+    sample.observed.agents.insert(id("us-east-1"), Judgement { health: Health::Down, since: None, why: "no route to host".to_owned() });
+    let plan = sample.request(OperationKind::Failover);
+    assert!(!page(&sample).overridden.is_empty());
+    run(&mut sample, &plan, plan.steps.len() - 1);
+    sample.happens("Lifeboat", at("14:04:00"), Event::OperationSucceeded { id: operation_id() });
+    let page = page(&sample);
+    assert_eq!((page.line.tone, page.line.state.as_str()), (Tone::Watch, "succeeded"));
+    assert!(page.line.overridden > 0);
+    let board = Board::of(&sample.picture());
+    assert_eq!((board.active.len(), board.past.len(), board.left_out), (0, 1, 0));
+}
+
+#[test]
+fn a_rejoin_has_no_clock_and_needs_no_second_person() {
+    let mut sample = Sample::primary_down();
+    let mut leading = sample.node(crate::sample::EAST).reading.clone().expect("a reading");
+    (leading.timeline, leading.at) = (4, sample.now);
+    sample.node(crate::sample::WEST).reading = Some(leading);
+    sample.request(OperationKind::Rejoin);
+    let page = page(&sample);
+    assert_eq!((page.clock.clone(), page.needs_approval, page.line.state.as_str()), (None, false, "approved"));
+    assert_eq!(Clock::of(&sample.records.operations[&operation_id()]), None);
+}

@@ -1,0 +1,201 @@
+//! What the page of one operation shows: how it stands, what each step did and said, the clock against the objective,
+//! what was measured, who agreed to what, and what the person who looks may do about it.
+
+use super::{
+    acts::{self, Act},
+    clock::Clock,
+    line::{self, OperationLine},
+    verdict::{self, Row},
+    words,
+};
+use crate::{session::Viewer, ui::state::Tone};
+use engine::{
+    failover::{Operation, Stamp, State, Step, StepRecord, StepState},
+    id::{AccountName, OperationId},
+    journal::Entry,
+    picture::Picture,
+    time::{Instant, Span},
+};
+use serde::{Deserialize, Serialize};
+
+/// All operations, for `/operations`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    pub now: Instant,
+    pub active: Vec<OperationLine>,
+    /// Newest first, at most `PAST_SHOWN`.
+    pub past: Vec<OperationLine>,
+    /// How many older ones are not shown; the journal holds them all.
+    pub left_out: usize,
+}
+
+pub const PAST_SHOWN: usize = 100;
+
+impl Board {
+    pub fn of(picture: &Picture) -> Self {
+        let mut past = line::ended(picture, None);
+        let left_out = past.len().saturating_sub(PAST_SHOWN);
+        past.truncate(PAST_SHOWN);
+        Self { now: picture.now, active: line::active(picture), past, left_out }
+    }
+}
+
+/// One operation, for `/operations/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperationPage {
+    pub now: Instant,
+    pub line: OperationLine,
+    /// What the state means for the person who looks.
+    pub explained: String,
+    /// Why it ended or stands in doubt.
+    pub outcome: Option<String>,
+    pub plan_hash: String,
+    pub requested: Agreed,
+    pub approved: Option<Agreed>,
+    pub needs_approval: bool,
+    /// Until when an approval can come.
+    pub void_at: Option<Instant>,
+    pub loss: String,
+    pub loss_accepted: bool,
+    /// The checks people set aside, in the words they were shown.
+    pub overridden: Vec<String>,
+    pub affected: usize,
+    pub clock: Option<Clock>,
+    pub measured: Vec<Row>,
+    pub steps: Vec<StepRow>,
+    /// What has changed since the request, so that it can no longer be approved.
+    pub changed: Vec<String>,
+    pub acts: Vec<Act>,
+    pub history: Vec<Passage>,
+    pub journal: Vec<JournalLine>,
+}
+
+/// Who agreed to it, when and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Agreed {
+    pub by: AccountName,
+    pub at: Instant,
+    pub reason: String,
+}
+
+impl From<&Stamp> for Agreed {
+    fn from(stamp: &Stamp) -> Self {
+        Self { by: stamp.by.clone(), at: stamp.at, reason: stamp.reason.clone() }
+    }
+}
+
+/// One step as it went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    pub does: String,
+    pub tone: Tone,
+    pub state: String,
+    /// More than one means that it was resumed or tried again.
+    pub attempts: u32,
+    pub started_at: Option<Instant>,
+    pub took: Option<Span>,
+    pub limit: Span,
+    pub running: bool,
+    /// What was seen: the proof, or the error in its own words.
+    pub said: Option<String>,
+    /// What follows if it fails; shown before it has run.
+    pub if_it_fails: Option<String>,
+}
+
+/// A state the operation went through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    pub at: Instant,
+    pub state: String,
+}
+
+/// One journal entry about the operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalLine {
+    pub seq: u64,
+    pub at: Instant,
+    pub actor: String,
+    pub says: String,
+    pub reason: Option<String>,
+}
+
+impl OperationPage {
+    /// `entries` are the journal's about this operation, newest first. `None` where there is no such operation.
+    pub fn of(picture: &Picture, viewer: &Viewer, id: &OperationId, entries: &[Entry]) -> Option<Self> {
+        let operation = picture.operation(id)?;
+        let plan = &operation.plan;
+        let changed = changed(picture, operation);
+        Some(Self {
+            now: picture.now,
+            line: OperationLine::of(operation),
+            explained: words::state_explained(operation.state).to_owned(),
+            outcome: operation.outcome.clone(),
+            plan_hash: operation.plan_hash.clone(),
+            requested: (&operation.requested).into(),
+            approved: operation.approved.as_ref().map(Agreed::from),
+            needs_approval: plan.requires_approval(),
+            void_at: (operation.state == State::Requested).then(|| operation.requested.at + Operation::APPROVAL_WAITS.as_delta()),
+            loss: words::loss_in_words(plan.kind, &plan.loss),
+            loss_accepted: operation.loss_accepted,
+            overridden: operation.overridden.clone(),
+            affected: plan.affected.len(),
+            clock: Clock::of(operation),
+            measured: verdict::of(operation),
+            steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(step, record, operation.state)).collect(),
+            acts: acts::of(operation, viewer, &changed),
+            changed,
+            history: operation.history.iter().map(|(at, state)| Passage { at: *at, state: state.to_string() }).collect(),
+            journal: entries.iter().map(JournalLine::of).collect(),
+        })
+    }
+}
+
+/// Why a waiting request could not be approved any more, as of now.
+fn changed(picture: &Picture, operation: &Operation) -> Vec<String> {
+    if operation.state != State::Requested {
+        return Vec::new();
+    }
+    match picture.replan(operation) {
+        Some(plan_now) => engine::journal::void_reasons(operation, &plan_now, picture.now),
+        None => vec!["the cluster is not observed any more".to_owned()],
+    }
+}
+
+impl StepRow {
+    fn of(step: &Step, record: &StepRecord, of: State) -> Self {
+        // A step that was started and never seen to end does not run while the operation stands still: nobody knows.
+        let lost_sight = record.state == StepState::Running && !of.is_running();
+        let running = record.state == StepState::Running && !lost_sight;
+        Self {
+            does: words::step_in_words(&step.action),
+            tone: match record.state {
+                StepState::Running if lost_sight => Tone::Lost,
+                StepState::Done => Tone::Ok,
+                StepState::Pending => Tone::Unknown,
+                StepState::Running | StepState::Undone => Tone::Watch,
+                StepState::Overridden | StepState::Failed => Tone::Act,
+                StepState::UndoFailed => Tone::Lost,
+            },
+            state: if lost_sight { "NOT KNOWN" } else { words::step_state_in_words(record.state) }.to_owned(),
+            attempts: record.attempts,
+            started_at: record.started_at.filter(|_| !lost_sight),
+            took: record.took(),
+            limit: step.timeout,
+            running,
+            said: if lost_sight { Some("started, and never seen to end: it may have taken effect".to_owned()) } else { record.said.clone() },
+            if_it_fails: (running || record.state == StepState::Pending).then(|| words::failure_in_words(step.on_failure).to_owned()),
+        }
+    }
+}
+
+impl JournalLine {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            seq: entry.seq,
+            at: entry.at,
+            actor: entry.actor.to_string(),
+            says: crate::journal::words::in_words(&entry.event),
+            reason: crate::journal::words::reason(&entry.event),
+        }
+    }
+}

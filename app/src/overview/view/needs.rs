@@ -1,0 +1,122 @@
+//! What needs a person now. Decisions first (an operation that waits), then what is lost, then what must be acted on.
+
+use super::{about, is_pressing};
+use crate::ui::state::Tone;
+use engine::{
+    databases::NodeStanding,
+    failover::{Operation, State},
+    findings::{About, Complaint, Finding},
+    id::RegionId,
+    picture::Picture,
+    time::Instant,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One thing a person must look at or decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Need {
+    pub tone: Tone,
+    pub what: String,
+    /// What to do next; empty where the link says it.
+    pub remedy: String,
+    pub since: Option<Instant>,
+    /// What the link leads to, in words that say so.
+    pub link: String,
+    pub href: String,
+}
+
+/// Worst first; among equals the oldest first. Endpoints that fail together in one region are one need: forty lines of
+/// the same would hide the others.
+pub fn needs(picture: &Picture, findings: &[Finding]) -> Vec<Need> {
+    let mut needs: Vec<Need> = picture.records.operations.values().filter_map(of_operation).collect();
+    let mut by_region: BTreeMap<&RegionId, Vec<&Finding>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| is_pressing(finding)) {
+        match &finding.complaint {
+            // Said above, with the operation itself.
+            Complaint::OperationInDoubt { .. } => {}
+            Complaint::EndpointNotHealthy { region, .. } => by_region.entry(region).or_default().push(finding),
+            _ => needs.push(of_finding(finding)),
+        }
+    }
+    needs.extend(left_behind(picture));
+    for (region, found) in by_region {
+        if found.len() <= ALONE {
+            needs.extend(found.into_iter().map(of_finding));
+        } else {
+            needs.push(together(region, &found));
+        }
+    }
+    needs.sort_by(|a, b| (b.tone, a.since.is_none(), a.since).cmp(&(a.tone, b.since.is_none(), b.since)));
+    needs
+}
+
+/// Up to this many failing endpoints of a region stand for themselves.
+const ALONE: usize = 2;
+
+fn of_finding(finding: &Finding) -> Need {
+    let (id, href) = about(&finding.about);
+    let what = finding.complaint.to_string();
+    let what = if what.contains(&id) { what } else { format!("{id}: {what}") };
+    let (link, href) = match (&finding.complaint, &finding.about) {
+        (Complaint::NoWritableNode { .. }, About::Cluster(_)) => ("Read the failover plan".to_owned(), format!("{href}/plan?kind=failover")),
+        _ => (format!("Look at {id}"), href),
+    };
+    Need { tone: finding.severity.into(), what, remedy: finding.remedy(), since: finding.since, link, href }
+}
+
+/// Former primaries that nobody has brought back yet, where no operation is at it.
+fn left_behind(picture: &Picture) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for cluster in picture.estate.clusters.iter().filter(|cluster| picture.records.active_on(&cluster.id).is_none()) {
+        let Some(view) = picture.observed.clusters.get(&cluster.id) else { continue };
+        let rule = picture.estate.detection_of(cluster);
+        for node in view.nodes.iter().filter(|node| view.standing(node, &rule, picture.now) == NodeStanding::NeedsRewind) {
+            needs.push(Need {
+                tone: Tone::Act,
+                what: format!("{} NEEDS REWIND: it was the primary of {} before, and may not follow until it is rewound", node.node, cluster.id),
+                remedy: "A rejoin takes back what only it wrote and lets it follow the present primary.".to_owned(),
+                since: node.judgement.since,
+                link: format!("Plan the rejoin of {}", node.node),
+                href: format!("/databases/{}/plan?kind=rejoin&node={}", cluster.id, node.node),
+            });
+        }
+    }
+    needs
+}
+
+fn together(region: &RegionId, found: &[&Finding]) -> Need {
+    let names: Vec<String> = found.iter().map(|finding| about(&finding.about).0).collect();
+    let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(3);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Need {
+        tone: Tone::worst(found.iter().map(|finding| finding.severity.into())),
+        what: format!("{} services fail in {region}: {shown}{more}", names.len()),
+        remedy: "They fail together: look for what they share (the region, its network, its database) before each of them.".to_owned(),
+        since: found.iter().filter_map(|finding| finding.since).min(),
+        link: "Look at the services".to_owned(),
+        href: "/services?show=troubled&sort=health".to_owned(),
+    }
+}
+
+fn of_operation(operation: &Operation) -> Option<Need> {
+    let of = format!("{} of {}", operation.plan.kind, operation.plan.cluster);
+    let to = operation.plan.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+    let (tone, what, since, link) = match operation.state {
+        State::Requested => (
+            Tone::Act,
+            format!("The {of}{to} waits for a second person; {} requested it", operation.requested.by),
+            operation.requested.at,
+            "Read the plan and decide",
+        ),
+        State::InDoubt => (
+            Tone::Lost,
+            format!("The {of} stands IN DOUBT: {}", operation.outcome.as_deref().unwrap_or("no reason is recorded")),
+            operation.history.last().map_or(operation.requested.at, |(at, _)| *at),
+            "Look at it and decide",
+        ),
+        _ => return None,
+    };
+    Some(Need { tone, what, remedy: String::new(), since: Some(since), link: link.to_owned(), href: format!("/operations/{}", operation.id) })
+}

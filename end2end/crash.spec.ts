@@ -1,0 +1,65 @@
+// The server is killed at every step boundary of an operation and started again: each time it ends truthfully, with one
+// writable node, and everybody streaming from it.
+import { drill as test, expect } from "./journey.ts";
+import { approve, cluster, isProtected, plan, reaches, standby } from "./moves.ts";
+
+const consoleNoise = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError/; // what browsers say of a server that is gone
+
+for (const boundary of ["intended", "done"] as const) {
+  const steps = 11; // of a switchover in the lab
+  test(`kill -9 of the server at every step of a switchover, ${boundary} @once`, async ({ dashboard, as, consoleClean }) => {
+    test.setTimeout(steps * 60_000);
+    consoleClean.allow(consoleNoise);
+    const [olga, oskar] = [await as("olga"), await as("oskar")];
+    for (let step = 0; step < steps; step += 1) {
+      await test.step(`at step ${step}`, async () => {
+        await isProtected(dashboard);
+        const before = await cluster(dashboard);
+        const target = standby(before.primary);
+        await dashboard.down();
+        await dashboard.start({ crashAt: `${step}:${boundary}` });
+        await isProtected(dashboard);
+        const path = await plan(olga, "switchover", target);
+        // The answer to the approval may be lost with the server.
+        await Promise.all([dashboard.ended(), approve(oskar, path).catch(() => undefined)]);
+        await dashboard.start();
+        await reaches(oskar, path, /succeeded|failed, undone/, 45_000);
+        await isProtected(dashboard);
+        const after = await cluster(dashboard);
+        expect(after.routed_to).toEqual([after.primary]);
+        const entries = await dashboard.entries(path);
+        const ended = entries.some(({ event }) => event === "operation-succeeded");
+        expect(after.primary, "the page says what is so").toBe(ended ? target : before.primary);
+      });
+    }
+  });
+}
+
+test("kill -9 of the server at every step of a failover, done @once", async ({ lab, dashboard, as, consoleClean }) => {
+  const steps = 10; // of a failover in the lab
+  test.setTimeout(steps * 90_000);
+  consoleClean.allow(consoleNoise);
+  const [olga, oskar] = [await as("olga"), await as("oskar")];
+  for (let step = 0; step < steps; step += 1) {
+    await test.step(`at step ${step}`, async () => {
+      await isProtected(dashboard);
+      const before = await cluster(dashboard);
+      const [source, target] = [before.primary ?? "", standby(before.primary)];
+      await dashboard.down();
+      await dashboard.start({ crashAt: `${step}:done` });
+      await isProtected(dashboard);
+      await lab.kill(source);
+      const path = await plan(olga, "failover", target);
+      await Promise.all([dashboard.ended(), approve(oskar, path).catch(() => undefined)]);
+      await dashboard.start();
+      // There is nothing to go back to: the old primary is dead. It goes on from where it was.
+      await reaches(oskar, path, /succeeded/, 60_000);
+      const after = await cluster(dashboard);
+      expect(after).toMatchObject({ primary: target, writable: true, routed_to: [target] });
+      expect(after.protection.state).not.toBe("protected");
+      expect((await dashboard.measured(path)).lost_transactions, "the loss was measured").not.toBeNull();
+      const rejoin = await plan(oskar, "rejoin", source);
+      await reaches(oskar, rejoin, /succeeded/);
+    });
+  }
+});

@@ -1,0 +1,168 @@
+// A lab of its own for tests: a real platform on loopback, started and torn down through the command a person uses.
+import { spawn, type ChildProcess } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LIFEBOAT, end, processesNaming, run } from "./process.ts";
+
+/** Signed-in people of the lab, by name; what each may do is the server's business. */
+export type Account = "vera" | "tom" | "olga" | "oskar" | "anna" | "adam";
+
+/** What `lab load --json` found. */
+export interface LoadReport {
+  started_at: string;
+  took_ms: number;
+  /** Rows whose commit was acknowledged to the client. */
+  acknowledged: number;
+  /** Acknowledged rows that the table does not hold: data that was lost. */
+  missing: number;
+  /** The first of the missing, by number. */
+  first_missing: number[];
+  /** Rows that were sent and neither acknowledged nor refused, and how many of them the table holds. */
+  in_doubt: number;
+  in_doubt_present: number;
+  /** The longest time between two acknowledged writes. */
+  longest_gap: { ms: number; from: string; to: string } | null;
+  refused_ms: number;
+  errors: Record<string, number>;
+}
+
+export class Lab {
+  private readonly loads: ChildProcess[] = [];
+
+  private constructor(
+    readonly folder: string,
+    readonly number: number,
+  ) {}
+
+  /** Starts one on a free number, in a new folder; returns when everything in it is ready. */
+  static async up(options: { synchronous?: boolean } = {}): Promise<Lab> {
+    let refusal: unknown;
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      const number = await freeNumber();
+      const folder = mkdtempSync(join(tmpdir(), "lifeboat-lab-"));
+      chmodSync(folder, 0o755); // as root the database nodes run as another user, who must be able to get there
+      const lab = new Lab(folder, number);
+      try {
+        await run(["lab", "up", "--folder", folder, "--number", String(number), ...(options.synchronous ? ["--synchronous"] : [])], { timeoutMs: 90_000 });
+        return lab;
+      } catch (error) {
+        refusal = error;
+        await lab.down().catch((second: unknown) => {
+          throw new Error(`${error}\nand cleaning up after it: ${second}`, { cause: error });
+        });
+        // Somebody else took the number between our look and our use of it: only that is worth another try.
+        if (!/in use/i.test(String(error))) break;
+      }
+    }
+    throw refusal;
+  }
+
+  /** `kill -9`: the node vanishes as in a power loss. */
+  kill(node: string) { return this.command("kill", node); }
+  /** SIGSTOP: the node is there and says nothing. */
+  hang(node: string) { return this.command("hang", node); }
+  /** Continues a hung node, starts a dead one. */
+  heal(node: string) { return this.command("heal", node); }
+  /** Nothing passes between the region and any other place, without a word to either side. */
+  cut(region: string) { return this.command("cut", region); }
+  mend(region: string) { return this.command("mend", region); }
+
+  /** Moves the writes without the product; milliseconds to the first write. Nothing else may act on the lab meanwhile. */
+  async bare(kind: "switchover" | "failover", target: string): Promise<number> {
+    return (JSON.parse((await this.command("bare", kind, target)).stdout) as { to_first_write_ms: number }).to_first_write_ms;
+  }
+
+  /** Everything the lab knows of itself. */
+  async status(): Promise<unknown> {
+    return JSON.parse((await this.command("status", "--json")).stdout);
+  }
+
+  /** Starts writing numbered rows through the write endpoint, until stopped. */
+  load(options: { pauseMs?: number } = {}): Load {
+    const pause = options.pauseMs === undefined ? [] : ["--pause-ms", String(options.pauseMs)];
+    const child = spawn(LIFEBOAT, ["lab", "load", "--folder", this.folder, "--json", ...pause], { stdio: ["ignore", "pipe", "pipe"] });
+    this.loads.push(child);
+    return new Load(child);
+  }
+
+  /** The generated password of a demo account. */
+  password(account: Account): string {
+    const passwords = JSON.parse(readFileSync(join(this.folder, "secrets/demo.json"), "utf8")) as Record<string, string>;
+    const password = passwords[account];
+    if (!password) throw new Error(`the lab has no account ${account}; it has ${Object.keys(passwords).join(", ")}`);
+    return password;
+  }
+
+  /** Stops it and removes its folder; a process left behind is ended and reported as the fault it is. */
+  async down(): Promise<void> {
+    let fault: unknown;
+    for (const load of this.loads) await end(load, "SIGKILL"); // of a test that failed before it stopped them
+    try {
+      await this.command("down");
+    } catch (error) {
+      fault = error;
+    }
+    const left = processesNaming(this.folder);
+    for (const { pid } of left) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // gone by itself meanwhile
+      }
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    if (fault) throw fault;
+    if (left.length > 0) throw new Error(`lab down left processes behind:\n${left.map(({ pid, command }) => `${pid} ${command}`).join("\n")}`);
+  }
+
+  private command(verb: string, ...args: string[]) {
+    return run(["lab", verb, ...args, "--folder", this.folder], { timeoutMs: 90_000 });
+  }
+}
+
+/** A running load. Its report comes from the command, which compares with the table itself. */
+export class Load {
+  private stdout = "";
+  private stderr = "";
+  private readonly closed: Promise<void>;
+
+  constructor(private readonly child: ChildProcess) {
+    child.stdout?.on("data", (text) => (this.stdout += text));
+    child.stderr?.on("data", (text) => (this.stderr += text));
+    this.closed = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", () => resolve());
+    });
+    this.closed.catch(() => undefined); // stop() reports it; without this Node would end the whole run first
+  }
+
+  /** Ends the writing and returns what was acknowledged, and what of it is missing. */
+  async stop(): Promise<LoadReport> {
+    const how = await end(this.child, "SIGTERM", 60_000); // it may wait half a minute for a writable node, then compares
+    await this.closed;
+    if (how === "killed" || this.child.exitCode !== 0) {
+      throw new Error(`lab load could not verify (${how}, exit code ${this.child.exitCode})\n${this.stdout}${this.stderr}`);
+    }
+    return JSON.parse(this.stdout) as LoadReport;
+  }
+}
+
+/** A lab number whose write endpoint nobody listens on; 77 is left to people. */
+async function freeNumber(): Promise<number> {
+  const start = Math.floor(Math.random() * 150);
+  for (let i = 0; i < 150; i += 1) {
+    const number = 100 + ((start + i) % 150);
+    if (await isFree(`127.${number}.0.5`, 5432)) return number;
+  }
+  throw new Error("every lab number from 100 to 249 is taken");
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}

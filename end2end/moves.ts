@@ -1,0 +1,78 @@
+// What people do with operations, in the words of the pages; works with and without JavaScript.
+import { expect, type Page } from "./journey.ts";
+import type { Dashboard } from "./dashboard.ts";
+
+export const CLUSTER = "user-database";
+/** A node that can take over from `primary`. */
+export const standby = (primary: string | null) => (primary === "pg-standby-west" ? "pg-primary-east" : "pg-standby-west");
+export type Kind = "switchover" | "failover" | "rejoin";
+
+/** The state of the operation as its page says it, big and clear. */
+const standing = (page: Page) => page.getByRole("main").locator('[aria-label="State of the operation"]');
+
+export const planPath = (kind: Kind, node?: string) => `/databases/${CLUSTER}/plan?kind=${kind}${node ? `&node=${node}` : ""}`;
+
+/** Opens the plan again until it can be requested without setting a check aside: detection takes the probes it takes. */
+export async function openPlan(page: Page, kind: Kind, node?: string): Promise<void> {
+  const form = page.locator('form[action*="request_operation"]');
+  await expect(async () => {
+    await page.goto(planPath(kind, node));
+    await expect(form).toBeVisible({ timeout: 500 });
+    await expect(form.locator('input[name="override_blockers"]')).toHaveCount(0, { timeout: 100 });
+  }).toPass({ timeout: 20_000 });
+}
+
+/** Gives the consents the open plan asks for, says why, and requests it. Returns the path of the operation. */
+export async function request(page: Page, reason = "a drill"): Promise<string> {
+  const form = page.locator('form[action*="request_operation"]');
+  const loss = form.locator('input[name="accept_loss"]');
+  if (await loss.count()) await loss.check({ timeout: 3_000 });
+  await form.locator('textarea[name="reason"]').fill(reason, { timeout: 3_000 });
+  await form.getByRole("button").click({ timeout: 3_000 });
+  await page.waitForURL(/\/operations\/[0-9a-f-]{36}$/, { timeout: 5_000 });
+  return new URL(page.url()).pathname;
+}
+
+/** Opens the plan and requests it; again, should what it rests on change in between, as a person would. */
+export async function plan(page: Page, kind: Kind, node?: string): Promise<string> {
+  let path = "";
+  await expect(async () => {
+    await openPlan(page, kind, node);
+    path = await request(page);
+  }).toPass({ timeout: 30_000 });
+  return path;
+}
+
+/** Approves as the person of `page`. */
+export async function approve(page: Page, path: string, reason = "agreed"): Promise<void> {
+  await page.goto(path);
+  const form = page.locator('form[action*="approve_operation"]');
+  await form.locator('textarea[name="reason"]').fill(reason);
+  await form.getByRole("button").click();
+  await expect(form).toHaveCount(0);
+}
+
+/** Waits until the operation is in that state. Without JavaScript a person reloads. */
+export async function reaches(page: Page, path: string, state: RegExp, timeout = 60_000): Promise<void> {
+  await expect(async () => {
+    await page.goto(path);
+    await expect(standing(page)).toContainText(state, { timeout: 500 });
+  }).toPass({ timeout });
+}
+
+export interface NodeStatus { node: string; standing: string; timeline: number | null; lag_bytes: number | null; [field: string]: unknown }
+export interface ClusterStatus { cluster: string; primary: string | null; writable: boolean; protection: { state: string }; routed_to: string[] | null; nodes: NodeStatus[] }
+export interface Status { source: string; overview: { worst: string; clusters: ClusterStatus[]; running: { state: string }[]; [field: string]: unknown } }
+
+/** The cluster as `lifeboat status --json` has it. */
+export async function cluster(dashboard: Dashboard): Promise<ClusterStatus> {
+  const status = await dashboard.status<Status>();
+  const found = status.overview.clusters.find(({ cluster }) => cluster === CLUSTER);
+  if (!found) throw new Error(`the status knows no cluster ${CLUSTER}: ${JSON.stringify(status)}`);
+  return found;
+}
+
+/** Waits until the server itself says that every node streams from the primary. */
+export async function isProtected(dashboard: Dashboard, timeout = 60_000): Promise<void> {
+  await expect.poll(async () => (await cluster(dashboard)).protection.state, { timeout }).toBe("protected");
+}

@@ -1,0 +1,136 @@
+//! How much acknowledged data a promotion can cost, said before anyone confirms it (row 52). Zero only with a proof.
+
+use super::{ClusterView, HostState, Lsn, NodeView};
+use crate::{
+    estate::Detection,
+    health::Health,
+    id::NodeId,
+    time::{Instant, Span},
+};
+use serde::{Deserialize, Serialize};
+
+/// The most that a promotion can lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "bound")]
+pub enum LossBound {
+    /// Nothing acknowledged can be lost, and why.
+    Zero {
+        because: ZeroLoss,
+    },
+    /// At most the WAL the target is known to lack, and what was written while nobody was looking.
+    AtMost {
+        /// Bytes between the primary's last known position and the target's, rounded up to a power of two.
+        bytes: u64,
+        /// The stretch of time in which the primary may have acknowledged writes that no sample shows, rounded up.
+        unseen: Span,
+    },
+    Unknown {
+        why: String,
+    },
+}
+
+/// The proof behind a loss of zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZeroLoss {
+    /// The plan stops the writes and promotes only once the target holds every byte.
+    WaitsForLastByte,
+    /// The primary confirmed the target as a synchronous peer right before it fell, and no other node can have taken that
+    /// place or holds more WAL.
+    SynchronousPeer,
+}
+
+impl LossBound {
+    pub fn is_zero(&self) -> bool {
+        matches!(self, LossBound::Zero { .. })
+    }
+    /// Whether a person who accepted `self` has also accepted `other`.
+    pub fn covers(&self, other: &LossBound) -> bool {
+        match (self, other) {
+            (_, LossBound::Zero { .. }) => true,
+            (LossBound::AtMost { bytes, unseen }, LossBound::AtMost { bytes: other_bytes, unseen: other_unseen }) => {
+                bytes >= other_bytes && unseen >= other_unseen
+            }
+            (LossBound::Unknown { .. }, _) => true,
+            (LossBound::Zero { .. } | LossBound::AtMost { .. }, _) => false,
+        }
+    }
+    /// The bound in a sentence an operator can act on.
+    pub fn in_words(&self) -> String {
+        match self {
+            LossBound::Zero { because: ZeroLoss::WaitsForLastByte } => {
+                "none: writes stop first, and the target is promoted only when it holds every byte".to_owned()
+            }
+            LossBound::Zero { because: ZeroLoss::SynchronousPeer } => {
+                "none that was acknowledged: the target is a confirmed synchronous standby".to_owned()
+            }
+            LossBound::AtMost { bytes, unseen } => format!(
+                "at most {} of write-ahead log known to be missing, and whatever was acknowledged in {} without a sample",
+                if *bytes == 0 { "0 bytes".to_owned() } else { format!("{bytes} bytes") },
+                unseen.rough()
+            ),
+            LossBound::Unknown { why } => format!("not known: {why}"),
+        }
+    }
+}
+
+/// The loss bound of promoting `target` in an emergency, after the loss of `source`.
+pub fn loss_bound(view: &ClusterView, source: Option<&NodeView>, target: &NodeId, rule: &Detection, now: Instant) -> LossBound {
+    let unknown = |why: String| LossBound::Unknown { why };
+    let Some(source) = source else {
+        return unknown("no node was ever seen as primary".to_owned());
+    };
+    let (Some(leading), Some(read_at)) = (source.position(), source.reading.as_ref().map(|reading| reading.at)) else {
+        return unknown(format!("the WAL position of {} was never read", source.node));
+    };
+    let Some((own, own_reading)) = view.node(target).and_then(|node| node.position().zip(node.reading.as_ref())) else {
+        return unknown(format!("the WAL position of {target} was never read"));
+    };
+    let source_reading = source.reading.as_ref();
+    if source_reading.is_some_and(|reading| (&reading.system_identifier, reading.timeline) != (&own_reading.system_identifier, own_reading.timeline))
+    {
+        return unknown(format!(
+            "{target} and {} are not on one timeline of one database system, so their positions cannot be compared",
+            source.node
+        ));
+    }
+    if own >= leading && is_proven_synchronous(view, source, target, own, rule, now) {
+        return LossBound::Zero { because: ZeroLoss::SynchronousPeer };
+    }
+    // A process its host saw gone, or stopped by a signal, wrote nothing after the probes first failed. Any other silence
+    // may still be writing.
+    let still = source.host.as_ref().is_some_and(|host| matches!(host.state, HostState::Gone | HostState::Hung));
+    let until = match (still, source.judgement.health, source.judgement.since) {
+        (true, Health::Down, Some(first_failure)) => first_failure,
+        _ => now,
+    };
+    LossBound::AtMost { bytes: round_up_bytes(leading.bytes_ahead_of(own)), unseen: round_up_time(Span::between(read_at, until)) }
+}
+
+/// Whether every commit the source acknowledged is on `target`. That the source once named it as a synchronous peer is
+/// not enough: the source must have said so right before it failed, and no other standby may have taken that place
+/// since, which PostgreSQL does by itself where several are named. So each other one that streamed then must answer now
+/// and hold no more than the target.
+fn is_proven_synchronous(view: &ClusterView, source: &NodeView, target: &NodeId, own: Lsn, rule: &Detection, now: Instant) -> bool {
+    let fell_at = if source.answers() { now } else { source.judgement.since.unwrap_or(now) };
+    let said_in_time = source.reading.as_ref().is_some_and(|reading| Span::between(reading.at, fell_at) <= rule.silence());
+    let holds_no_more = |other: &NodeView| other.position().is_none_or(|position| position <= own);
+    let vouches = |other: &NodeView| other.answers() && !other.is_stale(rule, now) && other.position().is_some_and(|position| position <= own);
+    said_in_time
+        && view.is_synchronous_peer(target)
+        && view.nodes.iter().filter(|node| node.node != source.node).all(holds_no_more)
+        && view.other_streaming_peers(target).iter().all(|name| view.nodes.iter().any(|node| node.node.as_str() == *name && vouches(node)))
+}
+
+/// Rounding keeps a plan's bound, and so its hash, steady while samples jitter: the reader sees an upper bound either way.
+fn round_up_bytes(bytes: u64) -> u64 {
+    if bytes == 0 { 0 } else { bytes.checked_next_power_of_two().unwrap_or(u64::MAX) }
+}
+
+fn round_up_time(span: Span) -> Span {
+    const STEPS_SECS: [u64; 10] = [1, 2, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400];
+    STEPS_SECS.iter().map(|secs| Span::from_secs(*secs)).find(|step| *step >= span).unwrap_or_else(|| {
+        let days = span.as_millis().div_ceil(86_400_000);
+        Span::from_secs(days * 86_400)
+    })
+}

@@ -1,0 +1,178 @@
+//! Everything the product can complain about: one variant per complaint, with severity, subject, reason and remedy.
+//! (Model: omicron's blippy.)
+
+use crate::{
+    dependencies,
+    health::Health,
+    id::{ClusterId, NodeId, OperationId, RegionId, ServiceId},
+    picture::Picture,
+    strategies,
+    time::{Instant, Span},
+};
+use serde::{Deserialize, Serialize};
+
+mod clusters;
+mod declared;
+mod platform;
+mod remedies;
+
+/// How bad it is, in the words and order of every page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Data or service is lost or about to be.
+    Lost,
+    /// A person must act.
+    Act,
+    /// Cannot be judged. Never treated as good.
+    Unknown,
+    /// Worth knowing.
+    Watch,
+}
+
+/// One complaint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub severity: Severity,
+    pub about: About,
+    pub complaint: Complaint,
+    /// Absent for what is wrong with the declaration itself.
+    pub since: Option<Instant>,
+}
+
+/// What a finding is about; pages link to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "id")]
+pub enum About {
+    Service(ServiceId),
+    Cluster(ClusterId),
+    Region(RegionId),
+    /// The declaration as a whole, or a part of it that has no page of its own.
+    Estate,
+    Journal,
+}
+
+/// What is wrong. `to_string()` says it, `remedy()` says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", tag = "complaint")]
+pub enum Complaint {
+    #[error("{service} depends on {dependency}, which no service defines")]
+    UndefinedDependency { service: ServiceId, dependency: ServiceId },
+    #[error("dependency cycle: {}", path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → "))]
+    DependencyCycle { path: Vec<ServiceId> },
+    #[error("{service} depends on itself")]
+    NeedsItself { service: ServiceId },
+    #[error("{}", inversion_in_words(service, *objective, *target, *weaker, path))]
+    Inversion { service: ServiceId, objective: Objective, target: Span, weaker: Span, path: Vec<ServiceId> },
+    #[error("more promises are inverted than the {listed} listed; all those over one dependency are")]
+    InversionsCut { listed: usize },
+    #[error("the recovery time objective {rto} is longer than the tolerable disruption {mtpd}")]
+    RtoAboveMtpd { rto: Span, mtpd: Span },
+    #[error("{service} is declared twice")]
+    DeclaredTwice { service: ServiceId },
+    #[error("{what} is declared twice")]
+    PartDeclaredTwice { what: String },
+    #[error("the cluster {cluster} belongs to {service}, a service that is not declared")]
+    UndeclaredService { cluster: ClusterId, service: ServiceId },
+    #[error("the detection rule of {of} cannot be used, so nothing under it is judged: {}", mistakes.join("; "))]
+    DetectionMistaken { of: String, mistakes: Vec<String> },
+    #[error("the strategy {strategy} names no recovery region other than its primary one")]
+    NoRecoveryRegion { strategy: String },
+    #[error("the strategy {strategy} recovers in {}, where no promotable node stands", regions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))]
+    NoNodeInRecoveryRegion { strategy: String, regions: Vec<RegionId> },
+    #[error("nothing of {service} is probed, so its health is not known")]
+    NothingProbed { service: ServiceId },
+    #[error("{of} names {region}, a region that is not declared")]
+    UndeclaredRegion { of: String, region: RegionId },
+    #[error("{of} names the strategy {strategy}, which is not declared")]
+    UndeclaredStrategy { of: String, strategy: String },
+    #[error("{service} is {health} in {region}: {why}")]
+    EndpointNotHealthy { service: ServiceId, region: RegionId, health: Health, why: String },
+    #[error("no node takes writes: {why}")]
+    NoWritableNode { why: String },
+    #[error("more than one node takes writes: {}", nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    SplitBrain { nodes: Vec<NodeId> },
+    #[error("whether any node takes writes is not known: {why}")]
+    WritableUnknown { why: String },
+    #[error("{node} is the primary and set to read-only: it refuses ordinary writes")]
+    PrimaryReadOnly { node: NodeId },
+    #[error(
+        "{node} takes writes on timeline {own}, though the cluster has been on timeline {newest}: what is written there is not on the newest copy"
+    )]
+    WritesOnOldTimeline { node: NodeId, own: u32, newest: u32 },
+    #[error("{node} answers and complains: {why}")]
+    NodeComplains { node: NodeId, why: String },
+    #[error("the samples of {} are of another database system than those of the primary {primary}", nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    OtherSystem { nodes: Vec<NodeId>, primary: NodeId },
+    #[error("whether the cluster is protected is not known: {}", missing.join("; "))]
+    ProtectionUnknown { missing: Vec<String> },
+    #[error("UNPROTECTED: {}", missing.join("; "))]
+    Unprotected { missing: Vec<String> },
+    #[error("reduced protection: {}", missing.join("; "))]
+    ReducedProtection { missing: Vec<String> },
+    #[error("the strategy {strategy} declares synchronous replication; the primary reports none")]
+    DeclaredSynchronousObservedNot { strategy: String },
+    #[error("the strategy {strategy} declares asynchronous replication; commits wait for {}", peers.join(", "))]
+    DeclaredAsynchronousObservedNot { strategy: String, peers: Vec<String> },
+    #[error("whether replication is {declared}, as the strategy {strategy} declares, is not known: {why}")]
+    ReplicationUnknown { strategy: String, declared: String, why: String },
+    #[error("{node} is {} behind; the strategy {strategy} tolerates {limit}", lag.rough())]
+    LagAboveTolerance { strategy: String, node: NodeId, lag: Span, limit: Span },
+    #[error("writes are taken in {region} by {node}; the strategy {strategy} declares {home} as primary region")]
+    AwayFromHome { strategy: String, node: NodeId, region: RegionId, home: RegionId },
+    #[error("clients are sent to {}, the writable node is {writable}", routed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    RoutedElsewhere { routed: Vec<NodeId>, writable: NodeId },
+    #[error("no client can reach a database node: the route is closed")]
+    RouteClosed,
+    #[error("where clients are sent is not known: {why}")]
+    RouteUnknown { why: String },
+    #[error("the router does not answer: {why}")]
+    RouterSilent { why: String },
+    #[error("no router is set up, so clients cannot be moved to another node")]
+    NoRouter,
+    #[error("the host agent of {region} does not answer, so nothing there can be fenced by proof: {why}")]
+    AgentSilent { region: RegionId, why: String },
+    #[error("no host agent is set up in {region}, so no node there can be fenced by proof, stopped or started")]
+    NoHostAgent { region: RegionId },
+    #[error("the journal is broken: {break_}")]
+    JournalBroken { break_: String },
+    #[error("the {kind} {} stands IN DOUBT: {why}", operation.short())]
+    OperationInDoubt { operation: OperationId, kind: String, why: String },
+}
+
+/// The objective an inversion is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    Rto,
+    Rpo,
+}
+
+impl Finding {
+    /// What to do next, in one or two sentences.
+    pub fn remedy(&self) -> String {
+        self.complaint.remedy()
+    }
+}
+
+/// Every finding of a picture, worst first, then by subject, then by text: the order never depends on the estate's.
+pub fn all(picture: &Picture) -> Vec<Finding> {
+    let mut found = dependencies::findings(&picture.estate);
+    found.extend(declared::findings(&picture.estate));
+    found.extend(platform::findings(picture));
+    for cluster in &picture.estate.clusters {
+        found.extend(clusters::findings(picture, cluster));
+        found.extend(strategies::findings(picture, cluster));
+    }
+    found.sort_by_cached_key(|finding| (finding.severity, finding.about.clone(), finding.complaint.to_string()));
+    found
+}
+
+fn inversion_in_words(service: &ServiceId, objective: Objective, target: Span, weaker: Span, path: &[ServiceId]) -> String {
+    let needed = path.last().map(ToString::to_string).unwrap_or_default();
+    let way = path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
+    match objective {
+        Objective::Rto => format!("{service} promises to be back within {target}, but needs {needed}, which promises {weaker} ({way})"),
+        Objective::Rpo => format!("{service} promises to lose at most {target}, but needs {needed}, which may lose {weaker} ({way})"),
+    }
+}

@@ -1,0 +1,179 @@
+//! What is wrong with one cluster now: who takes writes, where clients are sent, whether it could survive a loss, and
+//! operations that wait for a person.
+
+use super::{About, Complaint, Finding, Severity, platform};
+use crate::{
+    databases::{ClusterView, NodeStanding, NodeView, Protection},
+    estate::{Cluster, Detection},
+    failover::State,
+    health::{Health, Judgement},
+    id::NodeId,
+    picture::Picture,
+    time::{Instant, Span},
+};
+
+pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
+    let mut found = Found { picture, cluster, rule: picture.estate.detection_of(cluster), list: Vec::new() };
+    found.in_doubt();
+    match picture.observed.clusters.get(&cluster.id) {
+        Some(view) => {
+            found.writers(view);
+            found.nodes(view);
+            found.protection(view);
+            found.route(view);
+        }
+        None => found.add(Severity::Unknown, None, Complaint::WritableUnknown { why: "no node was ever read".to_owned() }),
+    }
+    found.router();
+    found.list
+}
+
+struct Found<'a> {
+    picture: &'a Picture,
+    cluster: &'a Cluster,
+    rule: Detection,
+    list: Vec<Finding>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, severity: Severity, since: Option<Instant>, complaint: Complaint) {
+        self.list.push(Finding { severity, about: About::Cluster(self.cluster.id.clone()), complaint, since });
+    }
+
+    fn in_doubt(&mut self) {
+        let Some(operation) = self.picture.records.active_on(&self.cluster.id).filter(|operation| operation.state == State::InDoubt) else {
+            return;
+        };
+        let why = operation.outcome.clone().unwrap_or_else(|| "no reason was recorded".to_owned());
+        let complaint = Complaint::OperationInDoubt { operation: operation.id, kind: operation.plan.kind.to_string(), why };
+        self.add(Severity::Act, operation.history.last().map(|(at, _)| *at), complaint);
+    }
+
+    /// None, one or several nodes that take writes; and whether the one is the right one.
+    fn writers(&mut self, view: &ClusterView) {
+        let writable = view.writable();
+        let ids = |views: &[&NodeView]| views.iter().map(|view| view.node.clone()).collect::<Vec<NodeId>>();
+        match writable.as_slice() {
+            [] => self.nobody_writes(view),
+            [only] => self.one_writes(view, only),
+            _ => {
+                let mut nodes = ids(&writable);
+                nodes.sort();
+                let since = self.picture.records.split_brain.get(&self.cluster.id).copied();
+                self.add(Severity::Lost, since, Complaint::SplitBrain { nodes });
+            }
+        }
+    }
+
+    fn one_writes(&mut self, view: &ClusterView, only: &NodeView) {
+        let Some(reading) = &only.reading else { return };
+        if reading.read_only {
+            self.add(Severity::Lost, None, Complaint::PrimaryReadOnly { node: only.node.clone() });
+        }
+        if let Some(newest) = view.timeline().filter(|newest| *newest > reading.timeline) {
+            let complaint = Complaint::WritesOnOldTimeline { node: only.node.clone(), own: reading.timeline, newest };
+            self.add(Severity::Lost, None, complaint);
+        }
+        let same = |node: &&NodeView| node.reading.as_ref().is_none_or(|other| other.system_identifier == reading.system_identifier);
+        let others: Vec<NodeId> = view.nodes.iter().filter(|node| !same(node)).map(|node| node.node.clone()).collect();
+        if !others.is_empty() {
+            self.add(Severity::Act, None, Complaint::OtherSystem { nodes: others, primary: only.node.clone() });
+        }
+    }
+
+    /// A primary that is down, or nodes that all answer and none of which is one, is a loss. As long as one that could be
+    /// the primary is silent, nobody knows.
+    fn nobody_writes(&mut self, view: &ClusterView) {
+        let primary = view.primary();
+        let silent = view.nodes.iter().find(|node| node.judgement.health == Health::Unknown);
+        match (primary, silent) {
+            (Some(primary), _) if primary.judgement.health == Health::Down => {
+                let why = format!("{}, the primary, is down: {}", primary.node, primary.judgement.why);
+                self.add(Severity::Lost, primary.judgement.since, Complaint::NoWritableNode { why });
+            }
+            (Some(primary), _) => {
+                let why = format!("{}, the primary when last read, is {}: {}", primary.node, primary.judgement.health, primary.judgement.why);
+                self.add(Severity::Unknown, primary.judgement.since, Complaint::WritableUnknown { why });
+            }
+            (None, Some(silent)) => {
+                let why = format!("{} is unknown: {}", silent.node, silent.judgement.why);
+                self.add(Severity::Unknown, silent.judgement.since, Complaint::WritableUnknown { why });
+            }
+            (None, None) => {
+                let why = "every node that answers follows, and no primary was ever seen".to_owned();
+                self.add(Severity::Lost, None, Complaint::NoWritableNode { why });
+            }
+        }
+    }
+
+    fn nodes(&mut self, view: &ClusterView) {
+        for node in view.nodes.iter().filter(|node| node.judgement.health == Health::Degraded) {
+            let complaint = Complaint::NodeComplains { node: node.node.clone(), why: node.judgement.why.clone() };
+            self.add(Severity::Watch, node.judgement.since, complaint);
+        }
+    }
+
+    /// What is seen decides; the records say since when.
+    fn protection(&mut self, view: &ClusterView) {
+        let since = self.picture.exposure(&self.cluster.id).map(|exposure| exposure.since);
+        match view.protection(self.cluster, &self.rule, self.picture.now) {
+            Protection::Protected => {}
+            Protection::Reduced { missing } => self.add(Severity::Watch, since, Complaint::ReducedProtection { missing }),
+            Protection::Unprotected { missing } => {
+                let unknown = view.nodes.iter().all(|node| view.standing(node, &self.rule, self.picture.now) == NodeStanding::Unknown);
+                if unknown && !view.nodes.is_empty() {
+                    self.add(Severity::Unknown, since, Complaint::ProtectionUnknown { missing });
+                } else {
+                    self.add(Severity::Act, since, Complaint::Unprotected { missing });
+                }
+            }
+        }
+    }
+
+    /// Intended and observed routing compared (row 47). A closed route is part of a running operation, and an alarm else.
+    fn route(&mut self, view: &ClusterView) {
+        if self.cluster.router.is_none() {
+            return;
+        }
+        let Some(routed) = &view.routed_to else {
+            self.add(Severity::Unknown, None, Complaint::RouteUnknown { why: "the router never said".to_owned() });
+            return;
+        };
+        if is_old(routed.at, &self.rule, self.picture.now) {
+            let why = format!("its last answer is from {}", routed.at.format("%H:%M:%S UTC"));
+            self.add(Severity::Unknown, Some(routed.at), Complaint::RouteUnknown { why });
+            return;
+        }
+        let running = self.picture.records.active_on(&self.cluster.id).is_some_and(|operation| operation.state.is_running());
+        if running {
+            return;
+        }
+        if routed.nodes.is_empty() {
+            self.add(Severity::Lost, None, Complaint::RouteClosed);
+            return;
+        }
+        if let [writable] = view.writable().as_slice()
+            && routed.nodes.iter().any(|node| *node != writable.node)
+        {
+            let complaint = Complaint::RoutedElsewhere { routed: routed.nodes.clone(), writable: writable.node.clone() };
+            self.add(Severity::Lost, None, complaint);
+        }
+    }
+
+    fn router(&mut self) {
+        if self.cluster.router.is_none() {
+            return;
+        }
+        let never = Judgement::never_measured();
+        let judgement = self.picture.observed.routers.get(&self.cluster.id).unwrap_or(&never).clone();
+        if !judgement.is_ok() {
+            let complaint = Complaint::RouterSilent { why: judgement.why };
+            self.add(platform::severity(judgement.health), judgement.since, complaint);
+        }
+    }
+}
+
+/// Older than a silence, or dated in the future by as much: it says nothing about now.
+fn is_old(at: Instant, rule: &Detection, now: Instant) -> bool {
+    Span::between(at, now) > rule.silence() || Span::between(now, at) > rule.silence()
+}

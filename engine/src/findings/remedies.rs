@@ -1,0 +1,104 @@
+//! What to do about each complaint, in words an operator can follow at three in the morning.
+
+use super::{Complaint, Objective};
+use crate::health::Health;
+
+impl Complaint {
+    /// What to do next.
+    pub fn remedy(&self) -> String {
+        match self {
+            Complaint::UndefinedDependency { service, dependency } => {
+                format!("Declare {dependency} as a service with its objectives, or take it out of what {service} depends on.")
+            }
+            Complaint::DependencyCycle { .. } => {
+                "Take one of these dependencies out of the estate: services that need each other cannot be recovered in an order.".to_owned()
+            }
+            Complaint::NeedsItself { service } => format!("Take {service} out of its own dependencies."),
+            Complaint::Inversion { service, objective, weaker, path, .. } => {
+                let needed = path.last().map_or_else(String::new, ToString::to_string);
+                let name = match objective {
+                    Objective::Rto => "RTO",
+                    Objective::Rpo => "RPO",
+                };
+                format!("Promise a shorter {name} for {needed}, relax that of {service} to {weaker}, or make {service} work without {needed}.")
+            }
+            Complaint::InversionsCut { .. } => "Repair the listed ones first: every longer one contains one of them.".to_owned(),
+            Complaint::RtoAboveMtpd { .. } => {
+                "Promise a shorter recovery time, or check how long the business can really do without the service.".to_owned()
+            }
+            Complaint::DeclaredTwice { .. } | Complaint::PartDeclaredTwice { .. } => {
+                "Remove or rename one of the two declarations; until then only the first one counts.".to_owned()
+            }
+            Complaint::UndeclaredRegion { region, .. } => format!("Declare the region {region}, or correct the name."),
+            Complaint::UndeclaredStrategy { strategy, .. } => format!("Declare the strategy {strategy}, or correct the name."),
+            Complaint::UndeclaredService { service, .. } => {
+                format!("Declare {service} with its objectives: without them no recovery time or loss of this cluster can be judged.")
+            }
+            Complaint::DetectionMistaken { .. } => {
+                "Correct the rule in the estate, for example 3 failures of 3 samples, 3 recoveries, every 5s with a time-out of 2s.".to_owned()
+            }
+            Complaint::NoRecoveryRegion { .. } => "Name a region the services can be recovered in when the primary one is lost.".to_owned(),
+            Complaint::NoNodeInRecoveryRegion { .. } => "Set up a promotable standby in a recovery region, or change the strategy.".to_owned(),
+            Complaint::NothingProbed { service } => format!("Give {service} an endpoint (http, https or tcp) in each region it runs in."),
+            Complaint::EndpointNotHealthy { service, region, health, .. } => match health {
+                Health::Unknown => format!("Check that the probes reach {region}, and that the endpoint's address is right."),
+                Health::Ok | Health::Degraded | Health::Down => {
+                    format!("Look at {service} in {region}; if the whole region fails, recover what runs there elsewhere.")
+                }
+            },
+            Complaint::NoWritableNode { .. } => "Look at the failover plan: it names the best node to promote and what that can cost.".to_owned(),
+            Complaint::WritableUnknown { .. } => {
+                "Find out whether the primary still works before anything is promoted: check the network between here and its region, then its host."
+                    .to_owned()
+            }
+            Complaint::SplitBrain { .. } => {
+                "Stop all but one of these nodes at once, then rejoin them: what they accept apart from each other cannot be merged.".to_owned()
+            }
+            Complaint::PrimaryReadOnly { node } => format!("Find out who set default_transaction_read_only on {node}, and reset it."),
+            Complaint::WritesOnOldTimeline { node, .. } => {
+                format!("Stop {node} now: it is an old primary that came back. Then bring the node on the newest timeline up and rejoin {node}.")
+            }
+            Complaint::NodeComplains { node, .. } => format!("Look at {node} before it gets worse."),
+            Complaint::OtherSystem { .. } => {
+                "Check the addresses in the estate: these nodes are no copies of the primary and can never take over.".to_owned()
+            }
+            Complaint::ProtectionUnknown { .. } => "Make the nodes reachable for the probes; until then count on no standby.".to_owned(),
+            Complaint::Unprotected { .. } => {
+                "Bring a standby back: rejoin a node that needs it, or repair its replication. Until then the loss of the primary loses data."
+                    .to_owned()
+            }
+            Complaint::ReducedProtection { .. } => "Rejoin or repair the missing standbys while the others still stream.".to_owned(),
+            Complaint::DeclaredSynchronousObservedNot { .. } => {
+                "Set synchronous_standby_names on the primary, or declare asynchronous replication and what it may lose.".to_owned()
+            }
+            Complaint::DeclaredAsynchronousObservedNot { .. } => {
+                "Declare synchronous replication, or clear synchronous_standby_names: commits now wait for a standby, and stop when it does."
+                    .to_owned()
+            }
+            Complaint::ReplicationUnknown { .. } => "Make the primary readable for the probes; until then count on losing data.".to_owned(),
+            Complaint::LagAboveTolerance { node, .. } => {
+                format!("Look for what holds {node} back (network, disk, long queries); a planned move to it is refused meanwhile.")
+            }
+            Complaint::AwayFromHome { home, .. } => {
+                format!("When {home} is healthy and its nodes stream again, switch back, or declare the new home.")
+            }
+            Complaint::RoutedElsewhere { writable, .. } => {
+                format!("Send clients to {writable}; until then their writes fail, or land where they will be lost.")
+            }
+            Complaint::RouteClosed => "Open the route to the writable node, or finish the operation that closed it.".to_owned(),
+            Complaint::RouteUnknown { .. } => "Check the router's runtime API; until it answers nobody knows where writes go.".to_owned(),
+            Complaint::RouterSilent { .. } => {
+                "Start the router or make its runtime API reachable: without it no operation can move clients.".to_owned()
+            }
+            Complaint::NoRouter => "Set up a router in front of the cluster and declare it, so that clients can be moved.".to_owned(),
+            Complaint::AgentSilent { region, .. } => format!("Start the host agent in {region}, or make it reachable from here."),
+            Complaint::NoHostAgent { region } => format!("Run the host agent in {region} and declare its address."),
+            Complaint::JournalBroken { .. } => {
+                "Keep the store as it is for an investigation, find out who could write to it, and go on from a backup of the journal.".to_owned()
+            }
+            Complaint::OperationInDoubt { .. } => {
+                "Open the operation, compare each step with the real state of the nodes, then resume it or close it with a reason.".to_owned()
+            }
+        }
+    }
+}

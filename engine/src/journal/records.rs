@@ -1,0 +1,225 @@
+//! What each event means for the records. Replaying all events in order gives the present state, in any process.
+
+use super::{Account, Actor, Entry, Event, Exposure, Records};
+use crate::{
+    failover::{Illegal, Measured, Moment, Operation, Stamp, State, StepRecord, StepState},
+    id::{AccountName, ClusterId, OperationId},
+    time::Instant,
+};
+
+/// Why an entry does not fit the ones before it. A journal that decided these events cannot produce one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    #[error("entry {got} follows entry {had}")]
+    OutOfOrder { had: u64, got: u64 },
+    #[error("entry {seq} speaks of an unknown operation {id}")]
+    UnknownOperation { seq: u64, id: OperationId },
+    #[error("entry {seq} speaks of step {step}, which operation {id} does not have")]
+    UnknownStep { seq: u64, id: OperationId, step: usize },
+    #[error("entry {seq}: {illegal}")]
+    Illegal { seq: u64, illegal: Illegal },
+    #[error("entry {seq} requests operation {id} a second time")]
+    RequestedTwice { seq: u64, id: OperationId },
+    #[error("entry {seq} requests operation {id} on {cluster}, which operation {holder} holds")]
+    ClusterHeld { seq: u64, id: OperationId, cluster: ClusterId, holder: OperationId },
+    #[error("entry {seq} starts a step of operation {id}, which is {state}")]
+    NotRunning { seq: u64, id: OperationId, state: State },
+}
+
+impl Records {
+    /// Takes in one entry.
+    ///
+    /// # Errors
+    /// `Misfit` where the entry cannot follow; the records are then unchanged.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Misfit> {
+        if entry.seq != self.seq + 1 {
+            return Err(Misfit::OutOfOrder { had: self.seq, got: entry.seq });
+        }
+        self.take_in(entry)?;
+        self.seq = entry.seq;
+        Ok(())
+    }
+
+    fn take_in(&mut self, entry: &Entry) -> Result<(), Misfit> {
+        let Entry { seq, at, actor, event, .. } = entry;
+        match event {
+            Event::ServerStarted { .. }
+            | Event::EstateLoaded { .. }
+            | Event::SignedIn { .. }
+            | Event::SignInFailed { .. }
+            | Event::SignedOut { .. }
+            | Event::Refused { .. }
+            | Event::HealthChanged { .. } => {}
+            Event::AccountAdded { name, roles } => {
+                self.accounts.insert(name.clone(), Account { roles: roles.clone(), enabled: true, changed: *seq });
+            }
+            Event::RolesSet { name, roles } => {
+                if let Some(account) = self.accounts.get_mut(name) {
+                    account.roles.clone_from(roles);
+                    account.changed = *seq;
+                }
+            }
+            Event::AccountDisabled { name } => {
+                if let Some(account) = self.accounts.get_mut(name) {
+                    account.enabled = false;
+                    account.changed = *seq;
+                }
+            }
+            Event::PasswordReset { name } => {
+                // The command line's way back in: a new password also enables the account again.
+                if let Some(account) = self.accounts.get_mut(name) {
+                    account.enabled = true;
+                    account.changed = *seq;
+                }
+            }
+            Event::PrimaryObserved { cluster, node, timeline } => {
+                self.primaries.insert(cluster.clone(), (node.clone(), *timeline));
+            }
+            Event::SplitBrainObserved { cluster, .. } => {
+                self.split_brain.insert(cluster.clone(), *at);
+            }
+            Event::SplitBrainEnded { cluster } => {
+                self.split_brain.remove(cluster);
+            }
+            Event::ExposureBegan { cluster, unprotected, missing } => {
+                // The clock runs from the first moment without full protection; getting worse or better does not restart it.
+                let since = self.exposures.get(cluster).map_or(*at, |exposure| exposure.since);
+                self.exposures.insert(cluster.clone(), Exposure { since, unprotected: *unprotected, missing: missing.clone() });
+            }
+            Event::ExposureEnded { cluster } => {
+                self.exposures.remove(cluster);
+            }
+            Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden } => {
+                if self.operations.contains_key(id) {
+                    return Err(Misfit::RequestedTwice { seq: *seq, id: *id });
+                }
+                if let Some(holder) = self.active_on(&plan.cluster) {
+                    return Err(Misfit::ClusterHeld { seq: *seq, id: *id, cluster: plan.cluster.clone(), holder: holder.id });
+                }
+                let state = if plan.requires_approval() { State::Requested } else { State::Approved };
+                let operation = Operation {
+                    id: *id,
+                    plan_hash: plan_hash.clone(),
+                    state,
+                    requested: stamp(actor, *at, reason),
+                    loss_accepted: *loss_accepted,
+                    overridden: overridden.clone(),
+                    approved: None,
+                    started_at: None,
+                    ended_at: None,
+                    outcome: None,
+                    steps: plan.steps.iter().map(|_| StepRecord::pending()).collect(),
+                    measured: Measured::default(),
+                    history: vec![(*at, state)],
+                    plan: (**plan).clone(),
+                };
+                self.operations.insert(*id, operation);
+            }
+            Event::OperationApproved { id, reason, .. } => {
+                self.advance(*seq, *id, *at, Moment::Approve, None)?.approved = Some(stamp(actor, *at, reason));
+            }
+            Event::OperationDeclined { id, reason } => {
+                self.advance(*seq, *id, *at, Moment::Decline, Some(reason.clone()))?;
+            }
+            Event::OperationCancelled { id, reason } => {
+                self.advance(*seq, *id, *at, Moment::Cancel, Some(reason.clone()))?;
+            }
+            Event::OperationVoided { id, reasons } => {
+                self.advance(*seq, *id, *at, Moment::MakeVoid, Some(reasons.join("; ")))?;
+            }
+            Event::OperationStarted { id } => {
+                self.advance(*seq, *id, *at, Moment::Start, None)?.started_at = Some(*at);
+            }
+            Event::StepStarted { id, step } => {
+                // Nothing acts before the approval, and nothing after the end (traps F1, F16).
+                let state = self.operation(*seq, *id)?.state;
+                if state != State::Running {
+                    return Err(Misfit::NotRunning { seq: *seq, id: *id, state });
+                }
+                let record = self.step(*seq, *id, *step)?;
+                record.state = StepState::Running;
+                record.attempts += 1;
+                record.started_at = Some(*at);
+                record.ended_at = None;
+            }
+            Event::StepEnded { id, step, state, said } => {
+                let record = self.step(*seq, *id, *step)?;
+                record.state = *state;
+                record.ended_at = Some(*at);
+                record.said = Some(said.clone());
+            }
+            Event::UndoStarted { id, step } => {
+                self.step(*seq, *id, *step)?;
+            }
+            Event::OperationMeasured { id, measured } => {
+                self.operation(*seq, *id)?.measured = measured.clone();
+            }
+            Event::OperationCompensating { id, why } => {
+                self.advance(*seq, *id, *at, Moment::Compensate, Some(why.clone()))?;
+            }
+            Event::OperationSucceeded { id } => {
+                self.advance(*seq, *id, *at, Moment::Succeed, None)?;
+            }
+            Event::OperationFailed { id, why } => {
+                self.advance(*seq, *id, *at, Moment::Fail, Some(why.clone()))?;
+            }
+            Event::OperationInDoubt { id, why } => {
+                self.advance(*seq, *id, *at, Moment::Doubt, Some(why.clone()))?;
+            }
+            Event::OperationResumed { id, .. } => {
+                let operation = self.advance(*seq, *id, *at, Moment::Resume, None)?;
+                // What was undone on the way into the doubt must be done again, and all that came after it: else a run
+                // would go on behind a route and a node that the undoing has opened again.
+                let undone = |step: &StepRecord| matches!(step.state, StepState::Undone | StepState::UndoFailed);
+                if let Some(first) = operation.steps.iter().position(undone) {
+                    for step in &mut operation.steps[first..] {
+                        step.state = StepState::Pending;
+                    }
+                }
+                // A step that failed and left the operation in doubt is tried again; what ended otherwise stays.
+                if let Some(failed) = operation.steps.iter_mut().rev().find(|step| step.state != StepState::Pending)
+                    && failed.state == StepState::Failed
+                {
+                    failed.state = StepState::Running;
+                }
+            }
+            Event::OperationClosed { id, reason } => {
+                self.advance(*seq, *id, *at, Moment::Close, Some(reason.clone()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn operation(&mut self, seq: u64, id: OperationId) -> Result<&mut Operation, Misfit> {
+        self.operations.get_mut(&id).ok_or(Misfit::UnknownOperation { seq, id })
+    }
+
+    fn step(&mut self, seq: u64, id: OperationId, step: usize) -> Result<&mut StepRecord, Misfit> {
+        self.operation(seq, id)?.steps.get_mut(step).ok_or(Misfit::UnknownStep { seq, id, step })
+    }
+
+    fn advance(&mut self, seq: u64, id: OperationId, at: Instant, moment: Moment, outcome: Option<String>) -> Result<&mut Operation, Misfit> {
+        let operation = self.operation(seq, id)?;
+        operation.state = operation.state.next(moment).map_err(|illegal| Misfit::Illegal { seq, illegal })?;
+        operation.history.push((at, operation.state));
+        if outcome.is_some() {
+            operation.outcome = outcome;
+        }
+        if operation.state.is_active() {
+            operation.ended_at = None
+        } else {
+            operation.ended_at = Some(at)
+        }
+        Ok(operation)
+    }
+}
+
+/// Only people request and approve; what else stands in a broken journal is shown as what it is.
+fn stamp(actor: &Actor, at: Instant, reason: &str) -> Stamp {
+    let by = match actor {
+        Actor::Person(name) => Some(name.clone()),
+        Actor::CommandLine(name) => name.parse::<AccountName>().ok(),
+        Actor::Lifeboat => None,
+    };
+    Stamp { by: by.unwrap_or_else(AccountName::nobody), at, reason: reason.to_owned() }
+}

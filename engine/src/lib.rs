@@ -1,0 +1,35 @@
+//! Lifeboat's recovery engine: pure rules that turn facts into verdicts, plans and events.
+//!
+//! # Glossary
+//! - **service**: one part of the platform with its objectives. **region**: a place whose parts can fail together.
+//!   **tier**: how much a service matters, 1 to 4.
+//! - **objective**: what was promised: RTO (time until it works again), RPO (stretch of data that may be lost), MTPD
+//!   (longest tolerable disruption). **dependency**: a service another one needs. **strategy**: how a group of services
+//!   is meant to survive.
+//! - **observation**: one probe result. **health**: the verdict over several of them.
+//! - **cluster**, **node**: a database and its servers. **primary**: the node that takes writes. **standby**: one that follows.
+//! - **operation**: something that changes the world; **plan**: what it would do, as a value; **step**: one part of it.
+//!   **approval**: a second person's consent to one exact plan. **override**: a check that two people set aside, on record.
+//! - **finding**: a complaint of the product. **exposure**: the time in which a failure would hurt.
+//! - **journal**: every command, decision and transition, in order, chained by hashes. **evidence**: what was seen.
+//!
+//! # Architecture invariants
+//! - No clock, disk, network, database or thread: `now` and new ids are arguments. No tokio, no sqlx.
+//! - It compiles to WebAssembly and runs in the browser.
+//! - The server carries out steps; it takes no decision of its own.
+//! - Unknown is a value of its own and never counts as good. Absence is `None`, zero is a value.
+
+pub mod access;
+pub mod databases;
+pub mod dependencies;
+pub mod estate;
+pub mod failover;
+pub mod findings;
+pub mod health;
+pub mod id;
+pub mod journal;
+pub mod noticing;
+pub mod objectives;
+pub mod picture;
+pub mod strategies;
+pub mod time;

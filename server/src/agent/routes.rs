@@ -1,0 +1,144 @@
+//! The agent's URLs, who may call them, and one command at a time per node.
+
+use super::config::{Config, Node, Peer};
+use super::refusal::Refusal;
+use super::wire::{Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped};
+use super::{follow, inspect, loss, rebuild, rewind, start, stop};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+pub struct Agent {
+    config: Config,
+    token_digest: [u8; 32],
+    busy: BTreeMap<String, Arc<Mutex<()>>>,
+}
+
+impl Agent {
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let token_digest = Sha256::digest(config.token()?.as_bytes()).into();
+        let busy = config.nodes.iter().map(|n| (n.id.clone(), Arc::default())).collect();
+        Ok(Self { config, token_digest, busy })
+    }
+
+    fn node(&self, id: &str) -> Result<&Node, Refusal> {
+        self.config.nodes.iter().find(|n| n.id == id).ok_or_else(|| {
+            let known: Vec<&str> = self.config.nodes.iter().map(|n| n.id.as_str()).collect();
+            Refusal::not_found(format!("{} has no node with this name", self.config.region), format!("its nodes: {}", known.join(", ")))
+        })
+    }
+
+    fn peer(&self, id: &str) -> Result<&Peer, Refusal> {
+        self.config.peers.iter().find(|p| p.id == id).ok_or_else(|| {
+            let known: Vec<&str> = self.config.peers.iter().map(|p| p.id.as_str()).collect();
+            Refusal::bad_request("no peer with this name is configured here", format!("known peers: {}", known.join(", ")))
+        })
+    }
+}
+
+pub fn router(agent: Arc<Agent>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/nodes/{id}", get(node_status))
+        .route("/v1/nodes/{id}/stop", post(stop_node))
+        .route("/v1/nodes/{id}/start", post(start_node))
+        .route("/v1/nodes/{id}/follow", post(follow_node))
+        .route("/v1/nodes/{id}/rewind", post(rewind_node))
+        .route("/v1/nodes/{id}/rebuild", post(rebuild_node))
+        .route("/v1/nodes/{id}/loss", post(node_loss))
+        .fallback(async || Refusal::not_found("there is nothing at this address", "see /v1/status"))
+        .layer(middleware::from_fn_with_state(agent.clone(), require_token))
+        .layer(DefaultBodyLimit::max(16 * 1024))
+        .with_state(agent)
+}
+
+async fn require_token(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Result<Response, Refusal> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    // Digests of equal length are compared without a branch, so that time tells nothing about the token.
+    let digest: [u8; 32] = Sha256::digest(given.unwrap_or("").as_bytes()).into();
+    let difference = digest.iter().zip(agent.token_digest.iter()).fold(0u8, |sum, (a, b)| sum | (a ^ b));
+    if given.is_none() || std::hint::black_box(difference) != 0 {
+        return Err(Refusal::not_authorised());
+    }
+    Ok(next.run(request).await)
+}
+
+async fn status(State(agent): State<Arc<Agent>>) -> Json<RegionStatus> {
+    Json(RegionStatus {
+        region: agent.config.region.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        nodes: agent.config.nodes.iter().map(|n| n.id.clone()).collect(),
+    })
+}
+
+async fn node_status(State(agent): State<Arc<Agent>>, Path(id): Path<String>) -> Result<Json<NodeStatus>, Refusal> {
+    Ok(Json(inspect::status(&agent.config, agent.node(&id)?).await))
+}
+
+type Body<T> = Result<Json<T>, JsonRejection>;
+type Answer<T> = Result<Json<T>, Refusal>;
+
+async fn stop_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Stop>) -> Answer<Stopped> {
+    let order = parsed(body)?;
+    alone(&agent.clone(), &id.clone(), async move { stop::stop(&agent.config, agent.node(&id)?, &order).await }).await
+}
+
+async fn start_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Start>) -> Answer<Started> {
+    let order = parsed(body)?;
+    alone(&agent.clone(), &id.clone(), async move { start::start(&agent.config, agent.node(&id)?, &order).await }).await
+}
+
+async fn follow_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Follow>) -> Answer<Following> {
+    let order = parsed(body)?;
+    alone(&agent.clone(), &id.clone(), async move { follow::follow(&agent.config, agent.node(&id)?, agent.peer(&order.upstream)?, &order).await })
+        .await
+}
+
+async fn rewind_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Source>) -> Answer<Rewound> {
+    let order = parsed(body)?;
+    alone(&agent.clone(), &id.clone(), async move { rewind::rewind(&agent.config, agent.node(&id)?, agent.peer(&order.source)?, &order).await }).await
+}
+
+async fn rebuild_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Source>) -> Answer<Rebuilt> {
+    let order = parsed(body)?;
+    alone(&agent.clone(), &id.clone(), async move { rebuild::rebuild(&agent.config, agent.node(&id)?, agent.peer(&order.source)?, &order).await })
+        .await
+}
+
+async fn node_loss(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<LossQuestion>) -> Answer<Loss> {
+    let question = parsed(body)?;
+    alone(&agent.clone(), &id.clone(), async move { loss::measure(&agent.config, agent.node(&id)?, &question).await }).await
+}
+
+fn parsed<T>(body: Body<T>) -> Result<T, Refusal> {
+    body.map(|Json(value)| value).map_err(|e| Refusal::bad_request(e.body_text(), "send a JSON object with the documented fields"))
+}
+
+/// Runs one command on one node. It goes on to its end in a task of its own: a caller who hangs up must not leave a
+/// rewind half done.
+async fn alone<T: Send + 'static>(agent: &Agent, id: &str, command: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer<T> {
+    agent.node(id)?;
+    let Some(lock) = agent.busy.get(id).cloned() else {
+        return Err(Refusal::not_found("no such node", "see /v1/status"));
+    };
+    let Ok(guard) = lock.try_lock_owned() else {
+        return Err(Refusal::conflict(format!("another command is running on {id}"), "wait until it has ended"));
+    };
+    let task = tokio::spawn(async move {
+        let result = command.await;
+        drop(guard);
+        result
+    });
+    match task.await {
+        Ok(result) => result.map(Json),
+        Err(error) => Err(Refusal::failed(format!("the command broke off: {error}"), "look at the node's status before trying again")),
+    }
+}

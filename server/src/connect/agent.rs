@@ -1,0 +1,114 @@
+//! The client of a region's host agent.
+
+use crate::agent::wire::{
+    ErrorAnswer, Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// One region's agent. Cheap to clone; connections are reused.
+#[derive(Clone)]
+pub struct Agent {
+    base: String,
+    token: String,
+    client: reqwest::Client,
+}
+
+/// Why an agent did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// No answer: refused, cut off, or too late. What the agent did meanwhile is unknown.
+    #[error("the agent at {base} gives no answer: {reason}")]
+    Unreachable { base: String, reason: String },
+    /// It answered, and said no. `status` 409: the node's state forbids it; 504: not proven in time.
+    #[error("{error} ({hint})")]
+    Refused { status: u16, error: String, hint: String },
+    #[error("the agent at {base} answered something else than agreed: {reason}")]
+    Garbled { base: String, reason: String },
+}
+
+/// How long an answer may take beyond the time the command itself was given.
+const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// `base` is `http://address:port` without a path.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn new(base: impl Into<String>, token: impl Into<String>) -> Result<Self, AgentError> {
+        let base = base.into();
+        let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).no_proxy().build();
+        match client {
+            Ok(client) => Ok(Self { base, token: token.into(), client }),
+            Err(error) => Err(AgentError::Unreachable { base, reason: error.to_string() }),
+        }
+    }
+
+    /// Who is there. Waits at most two seconds.
+    pub async fn status(&self) -> Result<RegionStatus, AgentError> {
+        self.get("/v1/status").await
+    }
+
+    /// What the host sees of a node. Waits at most two seconds.
+    pub async fn node(&self, id: &str) -> Result<NodeStatus, AgentError> {
+        self.get(&format!("/v1/nodes/{id}")).await
+    }
+
+    /// Success means proven: processes gone and port refusing.
+    pub async fn stop(&self, id: &str, order: &Stop) -> Result<Stopped, AgentError> {
+        self.post(id, "stop", order, order.timeout_ms).await
+    }
+
+    pub async fn start(&self, id: &str, order: &Start) -> Result<Started, AgentError> {
+        self.post(id, "start", order, order.timeout_ms).await
+    }
+
+    pub async fn follow(&self, id: &str, order: &Follow) -> Result<Following, AgentError> {
+        self.post(id, "follow", order, order.timeout_ms).await
+    }
+
+    /// Run CHECKPOINT on the source first.
+    pub async fn rewind(&self, id: &str, order: &Source) -> Result<Rewound, AgentError> {
+        self.post(id, "rewind", order, order.timeout_ms).await
+    }
+
+    pub async fn rebuild(&self, id: &str, order: &Source) -> Result<Rebuilt, AgentError> {
+        self.post(id, "rebuild", order, order.timeout_ms).await
+    }
+
+    pub async fn loss(&self, id: &str, question: &LossQuestion) -> Result<Loss, AgentError> {
+        self.post(id, "loss", question, question.timeout_ms).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AgentError> {
+        self.answer(self.client.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(2))).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, id: &str, verb: &str, body: &impl Serialize, timeout_ms: u64) -> Result<T, AgentError> {
+        let request = self.client.post(format!("{}/v1/nodes/{id}/{verb}", self.base)).json(body);
+        self.answer(request.timeout(Duration::from_millis(timeout_ms) + ANSWER_MARGIN)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, AgentError> {
+        let unreachable = |error: reqwest::Error| AgentError::Unreachable { base: self.base.clone(), reason: innermost(&error) };
+        let response = request.bearer_auth(&self.token).send().await.map_err(unreachable)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(unreachable)?;
+        let garbled = |error: serde_json::Error| AgentError::Garbled { base: self.base.clone(), reason: error.to_string() };
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(garbled);
+        }
+        let refusal: ErrorAnswer = serde_json::from_slice(&body).map_err(garbled)?;
+        Err(AgentError::Refused { status: status.as_u16(), error: refusal.error, hint: refusal.hint })
+    }
+}
+
+/// The cause at the bottom says more to a person than the layers above it ("connection refused").
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

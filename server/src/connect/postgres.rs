@@ -1,0 +1,221 @@
+//! PostgreSQL: one look at a node, and the few statements an operation needs. Values travel as parameters; the only
+//! identifiers are constants of this file.
+
+use anyhow::{Context, bail};
+use engine::{
+    databases::{Lsn, NodeReading, NodeRole, Peer},
+    time::{Instant, Span},
+};
+use std::time::Duration;
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+/// How to reach one node, or the router before the nodes.
+#[derive(Clone)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: String,
+}
+
+impl Address {
+    /// Connects, signs in and bounds every later statement by `patience` as well.
+    ///
+    /// # Errors
+    /// Says what PostgreSQL or the network said, never the password.
+    pub async fn connect(&self, patience: Duration) -> anyhow::Result<Client> {
+        let mut config = Config::new();
+        config
+            .host(&self.host)
+            .port(self.port)
+            .dbname(&self.database)
+            .user(&self.user)
+            .password(&self.password)
+            .application_name("lifeboat")
+            .connect_timeout(patience)
+            .tcp_user_timeout(patience)
+            .keepalives_idle(Duration::from_secs(5));
+        let connecting = async {
+            let (client, connection) = config.connect(NoTls).await.map_err(in_words)?;
+            // The connection ends with the client; how it ended is said by the statement that was under way.
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a database connection ended");
+                }
+            });
+            Ok::<_, anyhow::Error>(client)
+        };
+        within(patience, connecting).await
+    }
+}
+
+/// Runs `work`, but not longer than `patience`.
+async fn within<T>(patience: Duration, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(result) => result,
+        Err(_) => bail!("no answer within {} ms", patience.as_millis()),
+    }
+}
+
+/// The innermost cause says most: “connection refused”, “the database system is shutting down”.
+fn in_words(error: tokio_postgres::Error) -> anyhow::Error {
+    if let Some(database) = error.as_db_error() {
+        return anyhow::anyhow!("{} ({})", database.message(), database.code().code());
+    }
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    anyhow::anyhow!("{cause}")
+}
+
+/// One round trip answers for both roles: a function that does not fit the role is not called.
+const LOOK: &str = "
+select in_recovery,
+       (select system_identifier::text from pg_control_system()) as system_identifier,
+       current_setting('server_version') as version,
+       current_setting('default_transaction_read_only')::bool as read_only,
+       (select count(*) from pg_stat_activity where backend_type = 'client backend') as connections,
+       current_setting('max_connections')::int as connections_max,
+       case when not in_recovery then pg_current_wal_flush_lsn()::text end as flushed,
+       case when not in_recovery then substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8) end as walfile_timeline,
+       case when in_recovery then pg_last_wal_receive_lsn()::text end as received,
+       case when in_recovery then pg_last_wal_replay_lsn()::text end as replayed,
+       case when in_recovery then (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 end as since_last_commit,
+       (select received_tli from pg_stat_wal_receiver) as receiver_timeline,
+       (select timeline_id from pg_control_checkpoint()) as checkpoint_timeline,
+       (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
+       current_setting('recovery_min_apply_delay') <> '0' as delayed
+from (select pg_is_in_recovery() as in_recovery) as node";
+
+const PEERS: &str = "
+select application_name, state = 'streaming' as streaming, sync_state in ('sync', 'quorum') as synchronous,
+       flush_lsn::text, replay_lsn::text, (extract(epoch from replay_lag) * 1000)::int8 as replay_lag
+from pg_stat_replication where application_name is not null order by application_name";
+
+/// Reads a node.
+///
+/// # Errors
+/// No answer within `patience`, or one that cannot be understood: then nothing is known.
+pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::Result<NodeReading> {
+    within(patience, async {
+        let row = client.query_one(LOOK, &[]).await.map_err(in_words)?;
+        let in_recovery: bool = row.try_get("in_recovery")?;
+        let role = if in_recovery {
+            standby(&row)?
+        } else {
+            NodeRole::Primary { flushed: lsn(&row, "flushed")?.context("a primary without a flush position")?, peers: peers(client).await? }
+        };
+        Ok(NodeReading {
+            at,
+            role,
+            system_identifier: row.try_get("system_identifier")?,
+            timeline: timeline(&row)?,
+            version: row.try_get("version")?,
+            read_only: row.try_get("read_only")?,
+            connections: u32::try_from(row.try_get::<_, i64>("connections")?)?,
+            connections_max: u32::try_from(row.try_get::<_, i32>("connections_max")?)?,
+        })
+    })
+    .await
+}
+
+fn standby(row: &Row) -> anyhow::Result<NodeRole> {
+    let replayed = lsn(row, "replayed")?.context("a standby that has replayed nothing yet")?;
+    let since: Option<i64> = row.try_get("since_last_commit")?;
+    Ok(NodeRole::Standby {
+        received: lsn(row, "received")?.unwrap_or(replayed),
+        replayed,
+        streaming_from: row.try_get("streaming_from")?,
+        since_last_commit: since.map(|millis| Span::from_millis(u64::try_from(millis).unwrap_or(0))),
+        delayed: row.try_get("delayed")?,
+    })
+}
+
+/// The timeline WAL is written or received on. The control file's is that of the last checkpoint and lags behind a promotion.
+fn timeline(row: &Row) -> anyhow::Result<u32> {
+    let walfile: Option<String> = row.try_get("walfile_timeline")?;
+    if let Some(hexadecimal) = walfile {
+        return u32::from_str_radix(&hexadecimal, 16).with_context(|| format!("“{hexadecimal}” is no timeline"));
+    }
+    let receiver: Option<i32> = row.try_get("receiver_timeline")?;
+    let checkpoint: i32 = row.try_get("checkpoint_timeline")?;
+    Ok(u32::try_from(receiver.unwrap_or(checkpoint).max(checkpoint))?)
+}
+
+async fn peers(client: &Client) -> anyhow::Result<Vec<Peer>> {
+    let rows = client.query(PEERS, &[]).await.map_err(in_words)?;
+    rows.iter()
+        .map(|row| {
+            let lag: Option<i64> = row.try_get("replay_lag")?;
+            Ok(Peer {
+                name: row.try_get("application_name")?,
+                streaming: row.try_get("streaming")?,
+                synchronous: row.try_get("synchronous")?,
+                flushed: lsn(row, "flush_lsn")?,
+                replayed: lsn(row, "replay_lsn")?,
+                replay_lag: lag.map(|millis| Span::from_millis(u64::try_from(millis).unwrap_or(0))),
+            })
+        })
+        .collect()
+}
+
+fn lsn(row: &Row, column: &str) -> anyhow::Result<Option<Lsn>> {
+    let text: Option<String> = row.try_get(column)?;
+    Ok(text.map(|text| text.parse()).transpose()?)
+}
+
+/// Whether the node is in recovery now.
+///
+/// # Errors
+/// As every statement here: what PostgreSQL said.
+pub async fn is_in_recovery(client: &Client) -> anyhow::Result<bool> {
+    Ok(client.query_one("select pg_is_in_recovery()", &[]).await.map_err(in_words)?.try_get(0)?)
+}
+
+/// The last position replayed. On a promoted node it stays what it was at the promotion: where its history left the old primary's.
+pub async fn replayed(client: &Client) -> anyhow::Result<Option<Lsn>> {
+    lsn(&client.query_one("select pg_last_wal_replay_lsn()::text as replayed", &[]).await.map_err(in_words)?, "replayed")
+}
+
+/// Asks for promotion without waiting: `pg_promote(true)` polls only ten times a second, so the caller polls itself.
+pub async fn promote(client: &Client) -> anyhow::Result<()> {
+    let accepted: bool = client.query_one("select pg_promote(false)", &[]).await.map_err(in_words)?.try_get(0)?;
+    if accepted { Ok(()) } else { bail!("PostgreSQL did not accept the promotion") }
+}
+
+/// A checkpoint, now.
+pub async fn checkpoint(client: &Client) -> anyhow::Result<()> {
+    client.batch_execute("checkpoint").await.map_err(in_words)
+}
+
+/// Makes a physical replication slot, where it is not there yet.
+pub async fn ensure_slot(client: &Client, slot: &str) -> anyhow::Result<()> {
+    let statement =
+        "select pg_create_physical_replication_slot($1::text) where not exists (select from pg_replication_slots where slot_name = $1::text)";
+    client.execute(statement, &[&slot]).await.map_err(in_words)?;
+    Ok(())
+}
+
+/// Drops the slots nobody uses: on a node that was a primary they would keep WAL for ever.
+pub async fn drop_idle_slots(client: &Client) -> anyhow::Result<u64> {
+    let statement = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active and slot_type = 'physical'";
+    client.execute(statement, &[]).await.map_err(in_words)
+}
+
+/// Writes a proof row, as a client would.
+pub async fn write_proof(client: &Client, operation: &str) -> anyhow::Result<i64> {
+    client
+        .batch_execute("create table if not exists lifeboat.write_proof (id bigint generated always as identity primary key, operation text not null, at timestamptz not null default clock_timestamp())")
+        .await
+        .map_err(in_words)?;
+    let row = client.query_one("insert into lifeboat.write_proof (operation) values ($1) returning id", &[&operation]).await.map_err(in_words)?;
+    Ok(row.try_get(0)?)
+}
+
+/// Whether the proof row is on this node.
+pub async fn has_proof(client: &Client, operation: &str, id: i64) -> anyhow::Result<bool> {
+    let statement = "select exists (select from lifeboat.write_proof where id = $1 and operation = $2)";
+    Ok(client.query_one(statement, &[&id, &operation]).await.map_err(in_words)?.try_get(0)?)
+}

@@ -1,0 +1,342 @@
+//! The one place where anything is asked for or recorded: authorises, lets the engine decide, writes events and what
+//! follows from them in one transaction, and tells everyone who listens. Pages, command line, watchers and the executor
+//! all come here.
+
+use crate::store::{
+    Store,
+    journal::{AppendError, Replay},
+};
+use anyhow::Context;
+use app::{
+    fault::Fault,
+    port::{HistoryQuery, Port, Wish},
+    session::Viewer,
+};
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use engine::{
+    access::Permission,
+    estate::Estate,
+    failover::Plan,
+    id::OperationId,
+    journal::{
+        self, Actor, Command, Entry, Event, Records, Refusal,
+        chain::{Break, Walk},
+    },
+    picture::{Observations, Picture},
+};
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+
+/// What everyone who listens is told: the last journal entry, and a count of observation batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Changed {
+    pub seq: u64,
+    pub tick: u64,
+}
+
+/// See the module.
+pub struct Desk {
+    store: Store,
+    estate: Arc<Estate>,
+    observed: ArcSwap<Observations>,
+    records: ArcSwap<Records>,
+    journal_break: ArcSwap<Option<String>>,
+    /// Held while deciding and writing: one decision at a time, each on the records the one before left.
+    pen: Mutex<Walk>,
+    changed: watch::Sender<Changed>,
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Broken(#[from] anyhow::Error),
+}
+
+impl Desk {
+    /// Replays the journal of `store`. A broken chain is not hidden: the records stand as they were before the break, and
+    /// every picture says so.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn open(store: Store, estate: Estate) -> anyhow::Result<Self> {
+        let Replay { records, walk, broken } = store.replay().await?;
+        let (changed, _) = watch::channel(Changed { seq: records.seq, tick: 0 });
+        Ok(Self {
+            store,
+            estate: Arc::new(estate),
+            observed: ArcSwap::default(),
+            records: ArcSwap::from_pointee(records),
+            journal_break: ArcSwap::from_pointee(broken.map(|broken| broken.to_string())),
+            pen: Mutex::new(walk),
+            changed,
+        })
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+    pub fn estate(&self) -> &Arc<Estate> {
+        &self.estate
+    }
+    /// Where to hear of changes.
+    pub fn listen(&self) -> watch::Receiver<Changed> {
+        self.changed.subscribe()
+    }
+
+    /// Everything known now. Not for people: they come through `Port::look`.
+    pub fn picture(&self) -> Picture {
+        Picture {
+            now: now(),
+            estate: self.estate.clone(),
+            observed: self.observed.load_full(),
+            records: self.records.load_full(),
+            journal_break: (**self.journal_break.load()).clone(),
+        }
+    }
+
+    /// Puts up new observations. They are not events; what follows from them is recorded by `record`.
+    pub fn put_up(&self, observations: Observations) {
+        let tick = observations.tick;
+        self.observed.store(Arc::new(observations));
+        self.changed.send_if_modified(|changed| std::mem::replace(&mut changed.tick, tick) != tick);
+    }
+
+    /// Records what the product itself saw or did. `events` is asked for what to record once the records are up to date,
+    /// and again should somebody else write meanwhile.
+    ///
+    /// # Errors
+    /// Where nothing could be written.
+    pub async fn record(&self, actor: &Actor, events: impl Fn(&Picture) -> Vec<Event>) -> anyhow::Result<Vec<Entry>> {
+        let mut walk = self.pen.lock().await;
+        loop {
+            let events = events(&self.picture());
+            if events.is_empty() {
+                return Ok(Vec::new());
+            }
+            match self.write(&mut walk, actor, &events).await {
+                Ok(entries) => return Ok(entries),
+                Err(AppendError::Moved { seq }) => self.move_on(&mut walk, seq).await?,
+                Err(error) => return Err(error).context("the journal could not be written"),
+            }
+        }
+    }
+
+    /// Decides a command and carries out what it means for the records. A refusal is recorded too (row 91).
+    ///
+    /// # Errors
+    /// The refusal, or that nothing could be written.
+    pub async fn act(&self, actor: &Actor, command: Command) -> Result<Vec<Entry>, ActError> {
+        let mut walk = self.pen.lock().await;
+        self.whole()?;
+        loop {
+            self.catch_up(&mut walk).await?;
+            let events = match journal::decide(&self.records.load(), actor, &command, now()) {
+                Ok(events) => events,
+                Err(refusal) => return Err(self.refuse(&mut walk, actor, &command, refusal).await?),
+            };
+            match self.write(&mut walk, actor, &events).await {
+                Ok(entries) => return Ok(entries),
+                Err(AppendError::Moved { seq }) => self.move_on(&mut walk, seq).await?,
+                // Decided anew once the holder is known. One the journal does not know would be met again and again.
+                Err(AppendError::ClusterHeld) => {
+                    let before = self.records.load().seq;
+                    self.catch_up(&mut walk).await?;
+                    if self.records.load().seq == before {
+                        let why = "the store says that another operation holds the cluster, and the journal does not know it; restore the store from a copy";
+                        return Err(ActError::Broken(anyhow::anyhow!(why)));
+                    }
+                }
+                Err(AppendError::Store(error)) => return Err(ActError::Broken(error)),
+            }
+        }
+    }
+
+    async fn refuse(&self, walk: &mut Walk, actor: &Actor, command: &Command, refusal: Refusal) -> anyhow::Result<ActError> {
+        let event = Event::Refused { asked: describe(command), reasons: vec![refusal.to_string()] };
+        loop {
+            match self.write(walk, actor, std::slice::from_ref(&event)).await {
+                Ok(_) => return Ok(refusal.into()),
+                Err(AppendError::Moved { seq }) => self.move_on(walk, seq).await?,
+                Err(error) => return Err(error).context("the refusal could not be recorded"),
+            }
+        }
+    }
+
+    /// Takes in what another process (the command line) wrote.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn read_on(&self) -> anyhow::Result<()> {
+        if self.store.journal_head().await? == self.records.load().seq {
+            return Ok(());
+        }
+        let mut walk = self.pen.lock().await;
+        self.catch_up(&mut walk).await
+    }
+
+    async fn write(&self, walk: &mut Walk, actor: &Actor, events: &[Event]) -> Result<Vec<Entry>, AppendError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.whole()?;
+        let (after, entries) = self.store.append(&self.records.load(), actor, events, now()).await?;
+        if let Some(last) = entries.last() {
+            *walk = Walk::after(last.seq, last.hash.clone());
+        }
+        self.adopt(after);
+        Ok(entries)
+    }
+
+    /// Takes in what was written meanwhile. The walk moves together with the records, also where reading is given up halfway.
+    async fn catch_up(&self, walk: &mut Walk) -> anyhow::Result<()> {
+        let (mut records, mut ahead) = ((**self.records.load()).clone(), walk.clone());
+        if let Err(broken) = self.store.catch_up(&mut records, &mut ahead).await? {
+            self.found_broken(&broken);
+        }
+        *walk = ahead;
+        self.adopt(records);
+        Ok(())
+    }
+
+    /// Somebody else wrote up to `seq`: reads on. Where that much is not there, or less than was read before, the file was
+    /// cut or replaced, and trying again would never end.
+    async fn move_on(&self, walk: &mut Walk, seq: u64) -> anyhow::Result<()> {
+        let before = self.records.load().seq;
+        if seq > before {
+            self.catch_up(walk).await?;
+        }
+        let found = self.records.load().seq.min(seq);
+        let expected = seq.max(before);
+        if found < expected {
+            self.found_broken(&Break::Truncated { expected, found });
+        }
+        self.whole()
+    }
+
+    /// Said once: whoever reads on would come upon it again and again.
+    fn found_broken(&self, broken: &Break) {
+        if self.journal_break.load().is_none() {
+            tracing::error!(%broken, "the journal is broken");
+            self.journal_break.store(Arc::new(Some(broken.to_string())));
+        }
+    }
+
+    /// # Errors
+    /// Where the journal is broken: nothing may be added to it then.
+    fn whole(&self) -> anyhow::Result<()> {
+        match &**self.journal_break.load() {
+            Some(broken) => Err(anyhow::anyhow!("the journal is broken ({broken}); nothing is accepted until it is restored")),
+            None => Ok(()),
+        }
+    }
+
+    fn adopt(&self, records: Records) {
+        let seq = records.seq;
+        self.records.store(Arc::new(records));
+        self.changed.send_if_modified(|changed| std::mem::replace(&mut changed.seq, seq) != seq);
+    }
+
+    /// The plan for a wish, made from facts that are as fresh as the watchers have them.
+    fn plan_for(&self, wish: &Wish) -> Result<Option<Plan>, Fault> {
+        let picture = self.picture();
+        match wish {
+            Wish::Request { kind, cluster, node, .. } => match picture.plan(*kind, cluster, node.as_ref()) {
+                Some(plan) => Ok(Some(plan)),
+                None if picture.estate.cluster(cluster).is_none() => Err(Fault::NotFound { what: "cluster".to_owned(), id: cluster.to_string() }),
+                None => Err(Fault::BadInput("name the node, and wait until the cluster was looked at once".to_owned())),
+            },
+            Wish::Approve { operation, .. } => {
+                let operation =
+                    picture.operation(operation).ok_or_else(|| Fault::NotFound { what: "operation".to_owned(), id: operation.to_string() })?;
+                Ok(Some(
+                    picture.replan(operation).ok_or_else(|| Fault::Refused("the cluster of this operation is not declared any more".to_owned()))?,
+                ))
+            }
+            Wish::Decline { .. } | Wish::Cancel { .. } | Wish::Resume { .. } | Wish::Close { .. } => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Port for Desk {
+    async fn look(&self, viewer: &Viewer) -> Result<Picture, Fault> {
+        allowed(&self.records.load(), viewer, Permission::Look)?;
+        Ok(self.picture())
+    }
+
+    async fn act(&self, viewer: &Viewer, wish: Wish) -> Result<(), Fault> {
+        let plan = self.plan_for(&wish)?;
+        let command = command(wish, plan)?;
+        match self.act(&Actor::Person(viewer.name.clone()), command).await {
+            Ok(_) => Ok(()),
+            Err(ActError::Refused(refusal)) => Err(Fault::Refused(refusal.to_string())),
+            Err(ActError::Broken(error)) => Err(broken(&error)),
+        }
+    }
+
+    async fn history(&self, viewer: &Viewer, query: HistoryQuery) -> Result<Vec<Entry>, Fault> {
+        allowed(&self.records.load(), viewer, Permission::Look)?;
+        let limit = query.limit.clamp(1, 200);
+        self.store.history(query.before, limit, query.operation).await.map_err(|error| broken(&error))
+    }
+
+    fn new_id(&self) -> OperationId {
+        OperationId(uuid::Uuid::now_v7())
+    }
+}
+
+/// The viewer's roles as they are now, not as they were when the page was opened.
+fn allowed(records: &Records, viewer: &Viewer, permission: Permission) -> Result<(), Fault> {
+    if engine::access::may(&records.roles_of(&viewer.name), permission) {
+        Ok(())
+    } else {
+        Err(Fault::Refused(format!("{} may not {permission}", viewer.name)))
+    }
+}
+
+fn broken(error: &anyhow::Error) -> Fault {
+    tracing::error!(error = format!("{error:#}"), "a request failed");
+    Fault::Broken(format!("{error:#}"))
+}
+
+fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
+    let made = plan.map(Box::new).ok_or_else(|| Fault::Broken("a plan was needed and not made".to_owned()));
+    Ok(match wish {
+        Wish::Request { id, plan_hash, reason, accept_loss, override_blockers, .. } => {
+            Command::RequestOperation { id, plan: made?, shown_hash: plan_hash, reason, accept_loss, override_blockers }
+        }
+        Wish::Approve { operation, plan_hash, reason } => Command::Approve { operation, shown_hash: plan_hash, plan_now: made?, reason },
+        Wish::Decline { operation, reason } => Command::Decline { operation, reason },
+        Wish::Cancel { operation, reason } => Command::Cancel { operation, reason },
+        Wish::Resume { operation, reason } => Command::Resume { operation, reason },
+        Wish::Close { operation, reason } => Command::Close { operation, reason },
+    })
+}
+
+/// What was asked for, in the words of the journal.
+fn describe(command: &Command) -> String {
+    match command {
+        Command::RequestOperation { plan, .. } => {
+            format!("request a {} of {} to {}", plan.kind, plan.cluster, plan.target.as_ref().map_or("no node", |node| node.as_str()))
+        }
+        Command::Approve { operation, .. } => format!("approve operation {operation}"),
+        Command::Decline { operation, .. } => format!("decline operation {operation}"),
+        Command::Cancel { operation, .. } => format!("cancel operation {operation}"),
+        Command::Resume { operation, .. } => format!("resume operation {operation}"),
+        Command::Close { operation, .. } => format!("close operation {operation}"),
+        Command::AddAccount { name, .. } => format!("add the account {name}"),
+        Command::SetRoles { name, .. } => format!("set the roles of {name}"),
+        Command::DisableAccount { name } => format!("disable the account {name}"),
+        Command::ResetPassword { name } => format!("reset the password of {name}"),
+    }
+}
+
+/// The server's clock, cut to the milliseconds the journal keeps.
+fn now() -> engine::time::Instant {
+    let now = chrono::Utc::now();
+    chrono::DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
+}

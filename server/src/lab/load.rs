@@ -1,0 +1,287 @@
+//! Writes numbered rows through HAProxy without pause and keeps outside the database which of them were acknowledged.
+//!
+//! It is the lab's witness: what a failover really cost, independent of what the dashboard says. One connection, one row at
+//! a time; each number is tried once. A row is *acknowledged* when the database said so, *in doubt* when the connection broke or
+//! stayed silent before it did.
+
+use super::layout::Layout;
+use super::map::{Map, Place};
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_postgres::{Client, NoTls};
+
+/// How long a statement or a connection attempt may stay silent.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the comparison at the end waits for a writable endpoint.
+const VERIFY_DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub run: i64,
+    pub started_at: DateTime<Utc>,
+    pub took_ms: u64,
+    pub acknowledged: usize,
+    /// Acknowledged rows that are not in the table.
+    pub missing: usize,
+    pub first_missing: Vec<i64>,
+    /// Sent, never acknowledged.
+    pub in_doubt: usize,
+    /// How many of those are in the table nevertheless.
+    pub in_doubt_present: usize,
+    /// Between two acknowledged writes; absent with fewer than two.
+    pub longest_gap: Option<Gap>,
+    /// From each first error to the next acknowledged write, added up.
+    pub refused_ms: u64,
+    pub errors: BTreeMap<String, u64>,
+    /// Numbers acknowledged, one a line.
+    pub acknowledged_file: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Gap {
+    pub ms: f64,
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+}
+
+pub async fn run(layout: &Layout, map: Map, seconds: Option<f64>, pause: Duration) -> anyhow::Result<Report> {
+    let mut writer = Writer::new(layout, map)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let time_is_up = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = time_is_up => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = writer.write_for_ever(pause) => ended?,
+    }
+    writer.verify().await
+}
+
+struct Writer {
+    address: SocketAddr,
+    config: tokio_postgres::Config,
+    run: i64,
+    began: Instant,
+    started_at: DateTime<Utc>,
+    file: File,
+    path: PathBuf,
+    next: i64,
+    acknowledged: BTreeSet<i64>,
+    in_doubt: BTreeSet<i64>,
+    last: Option<(Instant, DateTime<Utc>)>,
+    longest: Option<Gap>,
+    failing_since: Option<Instant>,
+    refused: Duration,
+    errors: BTreeMap<String, u64>,
+}
+
+impl Writer {
+    fn new(layout: &Layout, map: Map) -> anyhow::Result<Self> {
+        let address = map.haproxy(Place::Control);
+        let mut config = tokio_postgres::Config::new();
+        config.hostaddr(address.ip()).port(address.port()).user("app").dbname("users").application_name("lifeboat lab load");
+        config.password(std::fs::read_to_string(layout.secret_path("app")).context("cannot read the password of role app; is the lab up?")?.trim());
+        config.options("-c statement_timeout=2000");
+        let started_at = Utc::now();
+        let run = started_at.timestamp_micros();
+        let path = layout.folder.join("load").join(format!("{run}.acknowledged"));
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self {
+            address,
+            config,
+            run,
+            began: Instant::now(),
+            started_at,
+            file,
+            path,
+            next: 1,
+            acknowledged: BTreeSet::new(),
+            in_doubt: BTreeSet::new(),
+            last: None,
+            longest: None,
+            failing_since: None,
+            refused: Duration::ZERO,
+            errors: BTreeMap::new(),
+        })
+    }
+
+    async fn write_for_ever(&mut self, pause: Duration) -> anyhow::Result<()> {
+        loop {
+            match self.connect().await {
+                Ok(client) => self.write_until_error(&client, pause).await?,
+                Err(error) => {
+                    self.note(error);
+                    // Refusals come back within microseconds; without a breath this loop would only burn a core.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, String> {
+        let (client, connection) = match tokio::time::timeout(PATIENCE, self.config.connect(NoTls)).await {
+            Ok(connected) => connected.map_err(|e| words(&e))?,
+            Err(_) => return Err(format!("no connection within {} ms", PATIENCE.as_millis())),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// `Err` only when the local record cannot be kept; then the measurement is worthless.
+    async fn write_until_error(&mut self, client: &Client, pause: Duration) -> anyhow::Result<()> {
+        let prepared = tokio::time::timeout(PATIENCE, client.prepare("INSERT INTO app.load_rows (run, number) VALUES ($1, $2)")).await;
+        let insert = match prepared {
+            Ok(Ok(insert)) => insert,
+            Ok(Err(error)) => {
+                self.note(words(&error));
+                return Ok(());
+            }
+            Err(_) => {
+                self.note(format!("no answer within {} ms", PATIENCE.as_millis()));
+                return Ok(());
+            }
+        };
+        loop {
+            let number = self.next;
+            self.next += 1;
+            // In doubt from the moment it is sent: the run may be ended while the answer is under way.
+            self.in_doubt.insert(number);
+            let problem = match tokio::time::timeout(PATIENCE, client.execute(&insert, &[&self.run, &number])).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(words(&error)),
+                Err(_) => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
+            };
+            if let Some(problem) = problem {
+                self.note(problem);
+                return Ok(());
+            }
+            self.acknowledge(number)?;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, number: i64) -> anyhow::Result<()> {
+        let (now, utc) = (Instant::now(), Utc::now());
+        self.file.write_all(format!("{number}\n").as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))?;
+        self.in_doubt.remove(&number);
+        self.acknowledged.insert(number);
+        if let Some((before, before_utc)) = self.last {
+            let ms = (now - before).as_secs_f64() * 1000.0;
+            if self.longest.as_ref().is_none_or(|gap| gap.ms < ms) {
+                self.longest = Some(Gap { ms, from: before_utc, to: utc });
+            }
+        }
+        self.last = Some((now, utc));
+        if let Some(since) = self.failing_since.take() {
+            self.refused += now - since;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, error: String) {
+        self.failing_since.get_or_insert_with(Instant::now);
+        *self.errors.entry(error).or_default() += 1;
+    }
+
+    /// Compares the table with the local record. Needs a writable endpoint, since a standby may lag.
+    async fn verify(mut self) -> anyhow::Result<Report> {
+        let took = self.began.elapsed();
+        if let Some(since) = self.failing_since.take() {
+            self.refused += since.elapsed();
+        }
+        let deadline = Instant::now() + VERIFY_DEADLINE;
+        let present = loop {
+            match self.present().await {
+                Ok(present) => break present,
+                Err(error) if Instant::now() > deadline => bail!(
+                    "could not verify: {} gave no writable database within {} s ({error}); {} acknowledged numbers are kept in {}",
+                    self.address,
+                    VERIFY_DEADLINE.as_secs(),
+                    self.acknowledged.len(),
+                    self.path.display()
+                ),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        };
+        let missing: Vec<i64> = self.acknowledged.difference(&present).copied().collect();
+        Ok(Report {
+            run: self.run,
+            started_at: self.started_at,
+            took_ms: took.as_millis() as u64,
+            acknowledged: self.acknowledged.len(),
+            missing: missing.len(),
+            first_missing: missing.iter().take(20).copied().collect(),
+            in_doubt: self.in_doubt.len(),
+            in_doubt_present: self.in_doubt.intersection(&present).count(),
+            longest_gap: self.longest,
+            refused_ms: self.refused.as_millis() as u64,
+            errors: self.errors,
+            acknowledged_file: self.path,
+        })
+    }
+
+    async fn present(&self) -> Result<BTreeSet<i64>, String> {
+        let client = self.connect().await?;
+        let ask = async {
+            // A write that is taken back proves that the endpoint is writable and leaves no row.
+            client.batch_execute("BEGIN").await?;
+            client.execute("INSERT INTO app.load_rows (run, number) VALUES ($1, 0)", &[&self.run]).await?;
+            client.batch_execute("ROLLBACK; SET statement_timeout = '20s'").await?;
+            client.query("SELECT number FROM app.load_rows WHERE run = $1", &[&self.run]).await
+        };
+        match tokio::time::timeout(Duration::from_secs(20), ask).await {
+            Ok(Ok(rows)) => Ok(rows.iter().map(|row| row.get(0)).collect()),
+            Ok(Err(error)) => Err(words(&error)),
+            Err(_) => Err("no answer within 20 s".into()),
+        }
+    }
+}
+
+/// The database's own message where there is one, else the cause at the bottom.
+fn words(error: &tokio_postgres::Error) -> String {
+    if let Some(database) = error.as_db_error() {
+        return database.message().to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// The report for people.
+pub fn print(report: &Report) {
+    println!("acknowledged       {}", report.acknowledged);
+    println!("missing            {}{}", report.missing, if report.missing > 0 { format!("  {:?}", report.first_missing) } else { String::new() });
+    println!("in doubt           {} ({} of them in the table)", report.in_doubt, report.in_doubt_present);
+    match &report.longest_gap {
+        Some(gap) => println!("longest gap        {:.1} ms, {} to {}", gap.ms, gap.from.format("%H:%M:%S%.3f"), gap.to.format("%H:%M:%S%.3f UTC")),
+        None => println!("longest gap        unknown: fewer than two writes were acknowledged"),
+    }
+    println!("writes refused     {} ms in all", report.refused_ms);
+    for (error, count) in &report.errors {
+        println!("error              {count} × {error}");
+    }
+    println!("record             {}", report.acknowledged_file.display());
+}

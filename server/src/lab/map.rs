@@ -1,0 +1,223 @@
+//! The lab's geography: which thing lives where, and by which address a place sees another one.
+//!
+//! Host `h` in place `P` of lab `N` really is `127.N.P.h`. From another place `R` it is seen only as `127.N.(100+10*R+P).h`,
+//! an address where the lab's relays listen. So several labs run side by side, and a cut needs no right to change the network.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+pub const POSTGRES_PORT: u16 = 5432;
+pub const AGENT_PORT: u16 = 7700;
+pub const SERVICE_PORT: u16 = 8080;
+const AGENT_HOST: u8 = 5;
+const HAPROXY_HOST: u8 = 5;
+/// Address a place's own relays connect from.
+const RELAY_HOST: u8 = 1;
+/// The guide's service `i` is host `20 + i`.
+const FIRST_SERVICE_HOST: u8 = 20;
+
+/// Control is where the dashboard and HAProxy live; it belongs to no region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    Control,
+    UsEast1,
+    UsWest2,
+    EuWest1,
+}
+
+pub const REGIONS: [Place; 3] = [Place::UsEast1, Place::UsWest2, Place::EuWest1];
+const PLACES: [Place; 4] = [Place::Control, Place::UsEast1, Place::UsWest2, Place::EuWest1];
+
+impl Place {
+    pub fn number(self) -> u8 {
+        match self {
+            Place::Control => 0,
+            Place::UsEast1 => 1,
+            Place::UsWest2 => 2,
+            Place::EuWest1 => 3,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Control => "control",
+            Place::UsEast1 => "us-east-1",
+            Place::UsWest2 => "us-west-2",
+            Place::EuWest1 => "eu-west-1",
+        }
+    }
+
+    pub fn region(name: &str) -> Option<Self> {
+        REGIONS.into_iter().find(|r| r.name() == name)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct PgNode {
+    pub id: &'static str,
+    pub place: Place,
+    pub host: u8,
+}
+
+impl PgNode {
+    /// Physical slot of this node on its upstream.
+    pub fn slot(&self) -> String {
+        self.id.replace('-', "_")
+    }
+}
+
+/// The first one is the primary when the lab is built.
+pub const PG_NODES: [PgNode; 3] = [
+    PgNode { id: "pg-primary-east", place: Place::UsEast1, host: 10 },
+    PgNode { id: "pg-replica-east", place: Place::UsEast1, host: 11 },
+    PgNode { id: "pg-standby-west", place: Place::UsWest2, host: 10 },
+];
+
+pub fn pg_node(id: &str) -> Option<&'static PgNode> {
+    PG_NODES.iter().find(|n| n.id == id)
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    pub name: &'static str,
+    host: u8,
+    pub places: &'static [Place],
+    pub needs_database: bool,
+}
+
+const EVERYWHERE: &[Place] = &REGIONS;
+const EAST_AND_WEST: &[Place] = &[Place::UsEast1, Place::UsWest2];
+
+const fn service(index: u8, name: &'static str, places: &'static [Place], needs_database: bool) -> Service {
+    Service { name, host: FIRST_SERVICE_HOST + index, places, needs_database }
+}
+
+/// The guide's services that are processes; `user-database`, number 3, is the PostgreSQL cluster itself.
+pub const SERVICES: [Service; 9] = [
+    service(0, "api-gateway", EVERYWHERE, false),
+    service(1, "model-router", EVERYWHERE, false),
+    service(2, "authentication", EVERYWHERE, true),
+    service(4, "vector-database", EAST_AND_WEST, false),
+    service(5, "analytics-database", EAST_AND_WEST, false),
+    service(6, "dashboard", EAST_AND_WEST, true),
+    service(7, "billing-service", EAST_AND_WEST, true),
+    service(8, "webhook-service", EAST_AND_WEST, false),
+    service(9, "logging-service", EAST_AND_WEST, false),
+];
+
+/// Name of a service's process in one region.
+pub fn instance(service: &Service, place: Place) -> String {
+    format!("{}.{}", service.name, place.name())
+}
+
+pub fn agent_name(place: Place) -> String {
+    format!("agent.{}", place.name())
+}
+
+/// One lab's addresses. The number is 1 to 254.
+#[derive(Debug, Clone, Copy)]
+pub struct Map {
+    pub number: u8,
+}
+
+impl Map {
+    fn real(self, place: Place, host: u8, port: u16) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, self.number, place.number(), host)), port)
+    }
+
+    /// How `from` reaches a host: directly at home, through a relay elsewhere.
+    fn seen(self, from: Place, place: Place, host: u8, port: u16) -> SocketAddr {
+        if from == place {
+            return self.real(place, host, port);
+        }
+        let side = 100 + 10 * from.number() + place.number();
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, self.number, side, host)), port)
+    }
+
+    pub fn haproxy(self, from: Place) -> SocketAddr {
+        self.seen(from, Place::Control, HAPROXY_HOST, POSTGRES_PORT)
+    }
+
+    pub fn agent(self, from: Place, place: Place) -> SocketAddr {
+        self.seen(from, place, AGENT_HOST, AGENT_PORT)
+    }
+
+    pub fn pg(self, from: Place, node: &PgNode) -> SocketAddr {
+        self.seen(from, node.place, node.host, POSTGRES_PORT)
+    }
+
+    pub fn service(self, from: Place, service: &Service, place: Place) -> SocketAddr {
+        self.seen(from, place, service.host, SERVICE_PORT)
+    }
+
+    /// Every address something of the lab itself listens on, relays apart, with its name.
+    pub fn listeners(self) -> Vec<(String, SocketAddr)> {
+        let mut all = vec![("haproxy".to_owned(), self.haproxy(Place::Control))];
+        all.extend(REGIONS.map(|p| (agent_name(p), self.agent(p, p))));
+        all.extend(PG_NODES.iter().map(|n| (n.id.to_owned(), self.pg(n.place, n))));
+        for service in &SERVICES {
+            all.extend(service.places.iter().map(|p| (instance(service, *p), self.service(*p, service, *p))));
+        }
+        all
+    }
+
+    /// Every relay that some place needs: control sees everything, regions see each other's database nodes and HAProxy.
+    pub fn relays(self) -> Vec<Relay> {
+        let mut relays = Vec::new();
+        for from in PLACES {
+            let mut add = |to: Place, listen: SocketAddr, upstream: SocketAddr| {
+                if from != to {
+                    let source = IpAddr::V4(Ipv4Addr::new(127, self.number, from.number(), RELAY_HOST));
+                    relays.push(Relay { from, to, listen, upstream, source });
+                }
+            };
+            for node in &PG_NODES {
+                add(node.place, self.pg(from, node), self.pg(node.place, node));
+            }
+            if from == Place::Control {
+                for place in REGIONS {
+                    add(place, self.agent(from, place), self.agent(place, place));
+                }
+                for service in &SERVICES {
+                    for place in service.places {
+                        add(*place, self.service(from, service, *place), self.service(*place, service, *place));
+                    }
+                }
+            } else {
+                add(Place::Control, self.haproxy(from), self.haproxy(Place::Control));
+            }
+        }
+        relays
+    }
+
+    /// Every name that `kill`, `hang` and `heal` accept.
+    pub fn names(self) -> Vec<String> {
+        self.listeners().into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// One way from a place to a host elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Relay {
+    pub from: Place,
+    pub to: Place,
+    pub listen: SocketAddr,
+    pub upstream: SocketAddr,
+    /// The address its connections come from.
+    pub source: IpAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_address_is_given_twice() {
+        let map = Map { number: 77 };
+        let addresses: Vec<SocketAddr> = map.listeners().into_iter().map(|(_, a)| a).chain(map.relays().into_iter().map(|r| r.listen)).collect();
+        assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len());
+        assert_eq!(map.pg(Place::Control, &PG_NODES[0]).to_string(), "127.77.101.10:5432");
+        assert_eq!(map.haproxy(Place::UsWest2).to_string(), "127.77.120.5:5432");
+        assert_eq!(map.pg(Place::UsWest2, &PG_NODES[1]).to_string(), "127.77.121.11:5432");
+    }
+}

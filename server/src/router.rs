@@ -1,0 +1,138 @@
+//! Every URL of the product.
+
+use crate::{
+    access::{
+        login,
+        setup::{self, SetupToken},
+    },
+    desk::Desk,
+    guard, live,
+};
+use app::{port::Port, session::Viewer};
+use axum::{
+    Router,
+    extract::FromRef,
+    middleware,
+    routing::{get, post},
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
+use leptos_axum::{AxumRouteListing, ErrorHandler, LeptosRoutes, ResponseOptions, generate_route_list, site_pkg_dir_service};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::sync::watch;
+use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder};
+use tower_http::{compression::CompressionLayer, csrf::CsrfLayer, limit::RequestBodyLimitLayer, trace::TraceLayer};
+use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct AppState {
+    pub desk: Arc<Desk>,
+    pub setup: Arc<SetupToken>,
+    pub leptos: LeptosOptions,
+    /// Browsers come over TLS.
+    pub https: bool,
+    /// Becomes true when the server is asked to stop; live streams end then.
+    pub ending: watch::Receiver<bool>,
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        state.leptos.clone()
+    }
+}
+
+/// Largest request body.
+const LARGEST_BODY: usize = 64 * 1024;
+/// A session ends when it was not used for this long.
+const SESSION_IDLE_HOURS: i64 = 12;
+/// Sign-ins from one address: this many at once, then one in so many seconds.
+const LOGIN_BURST: u32 = 20;
+const LOGIN_SECONDS: u64 = 3;
+
+/// The whole product as one service.
+pub fn router(state: AppState) -> Router {
+    let context = page_context(state.desk.clone());
+    let shell = {
+        let options = state.leptos.clone();
+        move || app::shell::shell(options.clone())
+    };
+    let not_found = ErrorHandler::new_with_context(context.clone(), app::shell::shell, state.leptos.clone());
+    Router::new()
+        .route("/login", post(login::sign_in).layer(login_limit()))
+        .route("/logout", post(login::sign_out))
+        .route("/setup", post(setup::make_first_account).layer(login_limit()))
+        .route("/live", get(live::stream))
+        .leptos_routes_with_context(&state, pages(), context, shell)
+        .fallback_service(site_pkg_dir_service(&state.leptos).fallback(not_found))
+        .layer(middleware::from_fn(guard::own_no_reactive_scope))
+        .layer(middleware::from_fn(guard::tell_faults_apart))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::identify))
+        .layer(sessions(&state))
+        .layer(CsrfLayer::new())
+        // Server functions read the body themselves; a limit on extractors alone would not hold for them.
+        .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
+        // Whether the server works is nobody's secret, and asked by machines that cannot sign in.
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::harden))
+        .layer(CompressionLayer::new())
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}
+
+/// The pages of the app. They are listed once in a process, for Leptos lists them by rendering the app with every resource
+/// held back, and a page that another thread renders in that moment would never be finished (leptos-rs/leptos#4773).
+pub fn pages() -> Vec<AxumRouteListing> {
+    static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(app::App));
+    PAGES.clone()
+}
+
+/// Ready means that the journal can be read and is whole.
+async fn ready(axum::extract::State(state): axum::extract::State<AppState>) -> (StatusCode, String) {
+    match (state.desk.store().journal_head().await, state.desk.picture().journal_break) {
+        (Ok(_), None) => (StatusCode::OK, "ready".to_owned()),
+        (Ok(_), Some(broken)) => (StatusCode::SERVICE_UNAVAILABLE, format!("the journal is broken: {broken}")),
+        (Err(error), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}")),
+    }
+}
+
+/// What pages and server functions find in their context: the port, who asks, and a content policy with this page's nonce.
+fn page_context(desk: Arc<Desk>) -> impl Fn() + Clone + Send + Sync + 'static {
+    move || {
+        provide_context::<Arc<dyn Port>>(desk.clone());
+        provide_context::<Option<Viewer>>(use_context::<Parts>().and_then(|parts| parts.extensions.get::<Option<Viewer>>().cloned().flatten()));
+        if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
+            && let Ok(policy) = HeaderValue::from_str(&guard::content_policy(&nonce))
+        {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+}
+
+fn sessions(state: &AppState) -> SessionManagerLayer<crate::store::Store> {
+    // `__Host-` needs Secure, which browsers keep to TLS; on plain loopback the cookie has no prefix.
+    let name = if state.https { "__Host-lifeboat" } else { "lifeboat" };
+    SessionManagerLayer::new(state.desk.store().clone())
+        .with_name(name)
+        .with_secure(state.https)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_expiry(Expiry::OnInactivity(tower_sessions::cookie::time::Duration::hours(SESSION_IDLE_HOURS)))
+}
+
+type LoginLimit = GovernorLayer<
+    tower_governor::key_extractor::PeerIpKeyExtractor,
+    governor::middleware::NoOpMiddleware<governor::clock::QuantaInstant>,
+    axum::body::Body,
+>;
+
+fn login_limit() -> LoginLimit {
+    let limits = GovernorConfigBuilder::default().period(Duration::from_secs(LOGIN_SECONDS)).burst_size(LOGIN_BURST).finish();
+    // Both numbers above are not zero, which is all that `finish` asks.
+    let limits = limits.unwrap_or_default();
+    GovernorLayer::new(limits).error_handler(|_| login::too_many())
+}

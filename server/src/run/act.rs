@@ -1,0 +1,323 @@
+//! What each action of a plan does. Every one looks first, so that doing it twice does it once, and reports what it saw.
+
+use super::look::until;
+use crate::{
+    agent::wire::{Follow, FollowOutcome, LossQuestion, RewindOutcome, Source, Start, Stop, StopMode},
+    connect::{agent::Agent, postgres},
+    connections::{Connections, Router},
+    desk::Desk,
+};
+use anyhow::{Context, bail};
+use engine::{
+    databases::{Lsn, NodeReading, NodeRole},
+    estate::Cluster,
+    failover::{Action, FenceMeans, Measured, Operation},
+    id::NodeId,
+    time::Span,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio_postgres::Client;
+
+/// What an action achieved.
+pub(super) struct Done {
+    /// The evidence, in words.
+    pub said: String,
+    /// The loss, where the action measured it.
+    pub loss: Option<Measured>,
+}
+
+impl Done {
+    fn because(said: impl Into<String>) -> Self {
+        Self { said: said.into(), loss: None }
+    }
+}
+
+/// Carries out actions; keeps connections to the nodes it has used, so that promotion does not wait for a sign-in.
+pub(super) struct Acting {
+    desk: Arc<Desk>,
+    connections: Arc<Connections>,
+    clients: BTreeMap<NodeId, Client>,
+}
+
+/// How often a condition is looked at while clients wait.
+const QUICK: Duration = Duration::from_millis(2);
+/// How often while nobody waits.
+const CALM: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Acting {
+    pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>) -> Self {
+        Self { desk, connections, clients: BTreeMap::new() }
+    }
+
+    /// Carries out one action. The caller bounds it by `timeout`; where another process does the work, it is told the bound too.
+    pub(super) async fn perform(&mut self, action: &Action, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
+        let cluster = self.desk.estate().cluster(&operation.plan.cluster).context("the cluster is not declared any more")?.clone();
+        match action {
+            Action::CheckTarget { node } => self.check_target(&cluster, node).await,
+            Action::CloseRoute { .. } => self.route(&cluster, None).await,
+            Action::OpenRoute { node } => self.route(&cluster, Some(node)).await,
+            Action::StopNode { node } => self.stop(&cluster, node, timeout).await,
+            Action::StartNode { node } => self.start(&cluster, node, timeout).await,
+            Action::CatchUp { source, target } => self.catch_up(&cluster, source, target).await,
+            Action::Fence { node, by } => self.fence(&cluster, node, *by, timeout).await,
+            Action::Promote { node } => self.promote(&cluster, node).await,
+            Action::VerifyWritable { node } => self.verify_writable(&cluster, node).await,
+            Action::ProveWrite { node } => self.prove_write(&cluster, node, operation).await,
+            Action::Repoint { nodes, upstream } => self.repoint(&cluster, nodes, upstream, timeout).await,
+            Action::MeasureLoss { source, target } => self.measure_loss(&cluster, source, target, operation, timeout).await,
+            Action::Checkpoint { node } => {
+                postgres::checkpoint(self.client(&cluster, node).await?).await?;
+                Ok(Done::because(format!("{node} wrote a checkpoint")))
+            }
+            Action::Rewind { node, from } => self.rewind(&cluster, node, from, timeout).await,
+            Action::Follow { node, upstream } => self.follow(&cluster, node, upstream, timeout).await.map(Done::because),
+            Action::ProveStreaming { nodes, upstream } => self.prove_streaming(&cluster, nodes, upstream).await,
+        }
+    }
+
+    async fn client(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<&Client> {
+        if self.clients.get(node).is_none_or(Client::is_closed) {
+            let address =
+                self.connections.nodes.get(&(cluster.id.clone(), node.clone())).with_context(|| format!("{node} is not a node of {}", cluster.id))?;
+            let client = address.connect(PATIENCE).await.with_context(|| format!("{node} cannot be reached"))?;
+            self.clients.insert(node.clone(), client);
+        }
+        self.clients.get(node).context("a connection just made is gone")
+    }
+
+    async fn read(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<NodeReading> {
+        let client = self.client(cluster, node).await?;
+        postgres::look(client, chrono::Utc::now(), PATIENCE).await.with_context(|| format!("{node} cannot be read"))
+    }
+
+    fn router(&self, cluster: &Cluster) -> anyhow::Result<&Router> {
+        self.connections.routers.get(&cluster.id).with_context(|| format!("{} has no router", cluster.id))
+    }
+
+    fn agent(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Agent> {
+        Ok(self.connections.agent_of(cluster, node)?.clone())
+    }
+
+    async fn check_target(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
+        let reading = self.read(cluster, node).await?;
+        match &reading.role {
+            NodeRole::Primary { .. } => bail!("{node} is a primary already"),
+            NodeRole::Standby { delayed: true, .. } => bail!("{node} applies WAL with a deliberate delay"),
+            NodeRole::Standby { received, replayed, .. } => Ok(Done::because(format!(
+                "{node} answers, is in recovery on timeline {}, holds WAL up to {}",
+                reading.timeline,
+                received.max(replayed)
+            ))),
+        }
+    }
+
+    async fn route(&mut self, cluster: &Cluster, open: Option<&NodeId>) -> anyhow::Result<Done> {
+        let lingering = self.router(cluster)?.control.send_to(open.map(NodeId::as_str)).await?;
+        let mut said = match open {
+            None => "the router sends clients to no node, and every client session was closed".to_owned(),
+            Some(node) => format!("the router sends clients to {node} and to no other node"),
+        };
+        if lingering > 0 {
+            said.push_str(&format!("; {lingering} sessions whose clients are gone linger until their node answers or is stopped"));
+        }
+        Ok(Done::because(said))
+    }
+
+    async fn stop(&mut self, cluster: &Cluster, node: &NodeId, timeout: Span) -> anyhow::Result<Done> {
+        self.clients.remove(node);
+        let order = Stop { mode: StopMode::Fast, timeout_ms: timeout.as_millis(), fence: false };
+        let stopped = self.agent(cluster, node)?.stop(node.as_str(), &order).await?;
+        let end = stopped
+            .proof
+            .end_lsn
+            .with_context(|| format!("{node} stopped, but not cleanly: its control file says {:?}", stopped.proof.control_state))?;
+        Ok(Done::because(format!("{node} shut down cleanly, its processes are gone, its port refuses; its last checkpoint is at {end}")))
+    }
+
+    async fn start(&mut self, cluster: &Cluster, node: &NodeId, timeout: Span) -> anyhow::Result<Done> {
+        let started = self.agent(cluster, node)?.start(node.as_str(), &Start { timeout_ms: timeout.as_millis(), release: false }).await?;
+        Ok(Done::because(if started.was_running { format!("{node} was running") } else { format!("{node} runs again and accepts connections") }))
+    }
+
+    /// The end of a cleanly stopped node's WAL is its shutdown checkpoint; a standby that has replayed beyond the start of
+    /// that record has replayed all of it, for replay moves record by record.
+    async fn catch_up(&mut self, cluster: &Cluster, source: &NodeId, target: &NodeId) -> anyhow::Result<Done> {
+        let control = self
+            .agent(cluster, source)?
+            .node(source.as_str())
+            .await?
+            .control
+            .with_context(|| format!("the control file of {source} cannot be read"))?;
+        if control.state != "shut down" {
+            bail!("{source} is “{}”, not cleanly shut down, so the end of its WAL is not known", control.state);
+        }
+        let end: Lsn = control.checkpoint_lsn.parse()?;
+        let client = self.client(cluster, target).await?;
+        let replayed = until!(QUICK, postgres::replayed(client).await?.filter(|replayed| *replayed > end));
+        let said = format!("{target} has replayed {replayed}, beyond the last checkpoint of {source} at {end}: it holds every byte");
+        let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
+        Ok(Done { said, loss: Some(none) })
+    }
+
+    async fn fence(&mut self, cluster: &Cluster, node: &NodeId, by: FenceMeans, timeout: Span) -> anyhow::Result<Done> {
+        self.clients.remove(node);
+        match by {
+            FenceMeans::HostAgent => {
+                let order = Stop { mode: StopMode::Kill, timeout_ms: timeout.as_millis(), fence: true };
+                let stopped = self.agent(cluster, node)?.stop(node.as_str(), &order).await?;
+                let before = if stopped.was_running { "was running and was ended" } else { "was not running" };
+                Ok(Done::because(format!(
+                    "{node} {before}; its host agent proved its processes gone and its port refusing, and will not start it as a writer"
+                )))
+            }
+            FenceMeans::RouterAndSynchronousStandby => {
+                let servers = self.router(cluster)?.control.servers().await?;
+                if let Some((name, server)) = servers.iter().find(|(_, server)| server.open || server.sessions > 0) {
+                    bail!("{name} is {} at the router, with {} client sessions", if server.open { "open" } else { "closed" }, server.sessions);
+                }
+                Ok(Done::because(format!(
+                    "{node} does not answer; no client reaches it through the router, and it cannot acknowledge a commit without its synchronous standby"
+                )))
+            }
+            FenceMeans::Overridden => Ok(Done::because(format!(
+                "NOT PROVEN: {node} may still take writes from clients that do not come through the router; requester and approver accepted that"
+            ))),
+        }
+    }
+
+    async fn promote(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
+        let client = self.client(cluster, node).await?;
+        if !postgres::is_in_recovery(client).await? {
+            return Ok(Done::because(format!("{node} is promoted already")));
+        }
+        postgres::promote(client).await?;
+        until!(QUICK, (!postgres::is_in_recovery(client).await?).then_some(()));
+        let fork = postgres::replayed(client).await?.map_or_else(|| "an unknown position".to_owned(), |lsn| lsn.to_string());
+        Ok(Done::because(format!("{node} left recovery; its own history begins at {fork}")))
+    }
+
+    async fn verify_writable(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
+        let reading = self.read(cluster, node).await?;
+        match reading.role {
+            NodeRole::Standby { .. } => bail!("{node} is in recovery"),
+            NodeRole::Primary { .. } if reading.read_only => bail!("{node} is a primary, but default_transaction_read_only is on"),
+            NodeRole::Primary { flushed, .. } => Ok(Done::because(format!("{node} is writable on timeline {}, at {flushed}", reading.timeline))),
+        }
+    }
+
+    /// Through the router as a client, then looked for on the node itself: proves route and node at once.
+    async fn prove_write(&mut self, cluster: &Cluster, node: &NodeId, operation: &Operation) -> anyhow::Result<Done> {
+        let id = operation.id.to_string();
+        let clients = self.router(cluster)?.clients.clone();
+        let client = until!(QUICK, Self::tried(clients.connect(PATIENCE).await));
+        let row = postgres::write_proof(&client, &id).await.context("a write through the router was refused")?;
+        if !postgres::has_proof(self.client(cluster, node).await?, &id, row).await? {
+            bail!("a write through the router succeeded, but it is not on {node}: clients reach another node");
+        }
+        Ok(Done::because(format!("row {row} was written through the router and read back on {node}")))
+    }
+
+    /// Every sibling is tried, also after one failed.
+    async fn repoint(&mut self, cluster: &Cluster, nodes: &[NodeId], upstream: &NodeId, timeout: Span) -> anyhow::Result<Done> {
+        let (mut followed, mut failed) = (Vec::new(), Vec::new());
+        for node in nodes {
+            match self.follow(cluster, node, upstream, timeout).await {
+                Ok(said) => followed.push(said),
+                Err(error) => failed.push(format!("{node}: {error:#}")),
+            }
+        }
+        if failed.is_empty() { Ok(Done::because(followed.join("; "))) } else { bail!("{}", failed.join("; ")) }
+    }
+
+    async fn follow(&mut self, cluster: &Cluster, node: &NodeId, upstream: &NodeId, timeout: Span) -> anyhow::Result<String> {
+        self.clients.remove(node);
+        let slot = slot_of(node);
+        postgres::ensure_slot(self.client(cluster, upstream).await?, &slot).await.with_context(|| format!("the slot for {node} on {upstream}"))?;
+        let order = Follow { upstream: upstream.to_string(), slot: Some(slot), timeout_ms: timeout.as_millis() };
+        let following = self.agent(cluster, node)?.follow(node.as_str(), &order).await?;
+        if following.outcome == FollowOutcome::Started {
+            // It may have been a primary: the slots it kept for others would hold back WAL for ever.
+            let dropped = postgres::drop_idle_slots(self.client(cluster, node).await?).await?;
+            return Ok(format!("{node} was started as a standby of {upstream}, {dropped} idle slots dropped"));
+        }
+        Ok(format!("{node} was told to follow {upstream}"))
+    }
+
+    async fn measure_loss(
+        &mut self,
+        cluster: &Cluster,
+        source: &NodeId,
+        target: &NodeId,
+        operation: &Operation,
+        timeout: Span,
+    ) -> anyhow::Result<Done> {
+        let fork = postgres::replayed(self.client(cluster, target).await?).await?;
+        let fork =
+            fork.with_context(|| format!("{target} does not say where its history left that of {source} (it has restarted since its promotion)"))?;
+        let timeline = operation.plan.basis.timeline.context("the old timeline is not known")?;
+        let question = LossQuestion { timeline, lsn: fork.to_string(), timeout_ms: timeout.as_millis() };
+        let loss = self.agent(cluster, source)?.loss(source.as_str(), &question).await?;
+        let measured = Measured {
+            recovery_time: None,
+            lost_bytes: Some(loss.bytes_after),
+            lost_transactions: Some(loss.commits_after),
+            lost_span: (loss.commits_after == 0).then_some(Span::ZERO),
+        };
+        let said = format!(
+            "{source} wrote up to {}; {target} left its history at {fork}: {} bytes with {} committed transactions are not on {target}",
+            loss.end_lsn, loss.bytes_after, loss.commits_after
+        );
+        Ok(Done { said, loss: Some(measured) })
+    }
+
+    async fn rewind(&mut self, cluster: &Cluster, node: &NodeId, from: &NodeId, timeout: Span) -> anyhow::Result<Done> {
+        let agent = self.agent(cluster, node)?;
+        let order = Source { source: from.to_string(), timeout_ms: timeout.as_millis() / 2 };
+        let why = match agent.rewind(node.as_str(), &order).await {
+            Ok(rewound) => {
+                return Ok(Done::because(match rewound.outcome {
+                    RewindOutcome::Rewound => format!("pg_rewind took {node} back to the common history with {from} in {} ms", rewound.took_ms),
+                    RewindOutcome::NotRequired => format!("pg_rewind says {node} never left the history of {from}; streaming will prove it"),
+                }));
+            }
+            Err(error) => error.to_string(),
+        };
+        let rebuilt =
+            agent.rebuild(node.as_str(), &order).await.with_context(|| format!("pg_rewind did not work ({why}), and neither did a fresh copy"))?;
+        Ok(Done::because(format!(
+            "pg_rewind did not work ({why}); {node} was copied anew from {from} in {} ms, the old folder is kept as {}",
+            rebuilt.took_ms,
+            rebuilt.kept.unwrap_or_else(|| "nothing".to_owned())
+        )))
+    }
+
+    /// Streaming on the upstream's timeline, seen from both ends.
+    async fn prove_streaming(&mut self, cluster: &Cluster, nodes: &[NodeId], upstream: &NodeId) -> anyhow::Result<Done> {
+        let mut said = Vec::new();
+        for node in nodes {
+            let seen = until!(CALM, self.streams(cluster, node, upstream).await?);
+            said.push(format!("{node} streams from {upstream} on timeline {}", seen.timeline));
+        }
+        Ok(Done::because(said.join("; ")))
+    }
+
+    /// The node's reading, if it streams from `upstream` on its timeline now.
+    async fn streams(&mut self, cluster: &Cluster, node: &NodeId, upstream: &NodeId) -> anyhow::Result<Option<NodeReading>> {
+        let leading = self.read(cluster, upstream).await?;
+        let NodeRole::Primary { peers, .. } = &leading.role else { bail!("{upstream} is not a primary") };
+        let listed = peers.iter().any(|peer| peer.name == node.as_str() && peer.streaming);
+        let own = Self::tried(self.read(cluster, node).await);
+        Ok(own.filter(|own| listed && own.timeline == leading.timeline && own.system_identifier == leading.system_identifier))
+    }
+
+    /// What is still starting does not answer yet: asked again until the step's time is up.
+    fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
+        result.inspect_err(|error| tracing::debug!(error = format!("{error:#}"), "not there yet")).ok()
+    }
+}
+
+/// Slot names allow no hyphens.
+fn slot_of(node: &NodeId) -> String {
+    node.as_str().replace('-', "_")
+}

@@ -1,0 +1,189 @@
+//! From a configuration to a running server, and its orderly end.
+
+use crate::{
+    access::setup::SetupToken,
+    config::Config,
+    connections::Connections,
+    desk::Desk,
+    router::{AppState, router},
+    run::{self, CrashAt},
+    status,
+    store::Store,
+    watch,
+};
+use anyhow::{Context, bail};
+use engine::journal::{Actor, Event};
+use leptos::config::{Env, LeptosOptions};
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::File,
+    io::ErrorKind,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+/// Another process may have written the journal; asked this often.
+const READ_ON_EVERY: Duration = Duration::from_millis(500);
+const DROP_SESSIONS_EVERY: Duration = Duration::from_secs(600);
+
+/// Runs the server until it is asked to stop.
+///
+/// # Errors
+/// Everything that keeps it from starting, in one sentence each.
+pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<()> {
+    if crash_at.is_some() && !config.lab {
+        bail!("--crash-at is for labs; this configuration does not say `lab = true`");
+    }
+    let (estate, text) = config.read_estate()?;
+    let connections = Arc::new(Connections::new(&config, &estate)?);
+    let site = find_site(&config)?;
+    let _lock = lock(&config.data)?;
+    let listener = listen(config.listen).await?;
+    let store = Store::open(&config.data).await?;
+    let loaded =
+        Event::EstateLoaded { name: estate.name.clone(), services: estate.services.len(), clusters: estate.clusters.len(), sha256: hex(&text) };
+    let desk = Arc::new(Desk::open(store, estate).await?);
+    if let Some(broken) = desk.picture().journal_break {
+        tracing::error!(broken, "the journal is broken; the dashboard shows what it can and accepts nothing");
+    } else {
+        let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned() };
+        desk.record(&Actor::Lifeboat, |_| vec![started.clone(), loaded.clone()]).await?;
+    }
+    watch::start(desk.clone(), connections.clone()).await?;
+    run::start(desk.clone(), connections, crash_at);
+    status::answer(desk.clone(), &config.data)?;
+    keep_house(desk.clone());
+
+    let (end, ending) = tokio::sync::watch::channel(false);
+    let setup = Arc::new(SetupToken::if_needed(&desk));
+    let address = config.public_url.clone().unwrap_or_else(|| format!("http://{}", listener.local_addr().unwrap_or(config.listen)));
+    let stop = StopSignals::listen()?;
+    announce(&address, &setup);
+    let state = AppState { desk: desk.clone(), setup, leptos: site.options(config.listen), https: config.is_https(), ending };
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(async move {
+            stop.asked().await;
+            end.send_replace(true);
+        })
+        .await
+        .context("the server ended")?;
+    desk.store().close().await;
+    Ok(())
+}
+
+fn announce(address: &str, setup: &SetupToken) {
+    println!("Lifeboat: {address}");
+    if let Some(token) = setup.value() {
+        println!("No account exists yet. Make the first one, once, at: {address}/setup?token={token}");
+    }
+}
+
+/// The built site and how its files are named.
+struct Site {
+    root: PathBuf,
+    hash_file: Option<PathBuf>,
+}
+
+impl Site {
+    fn options(&self, listen: SocketAddr) -> LeptosOptions {
+        let options = LeptosOptions::builder()
+            .output_name("lifeboat")
+            .site_root(self.root.to_string_lossy())
+            .site_pkg_dir("pkg")
+            .site_addr(listen)
+            .env(Env::PROD);
+        match &self.hash_file {
+            Some(file) => options.hash_files(true).hash_file(Arc::from(file.to_string_lossy())).build(),
+            None => options.build(),
+        }
+    }
+}
+
+/// The site lies where the configuration or `LEPTOS_SITE_ROOT` says, else in `site` beside the folder of the binary, as the build lays it.
+fn find_site(config: &Config) -> anyhow::Result<Site> {
+    let binary = std::env::current_exe().context("the binary does not know where it lies")?;
+    let folder = binary.parent().unwrap_or(Path::new("/"));
+    let configured = config.site.clone().or_else(|| std::env::var_os("LEPTOS_SITE_ROOT").map(PathBuf::from));
+    let root = configured.unwrap_or_else(|| folder.parent().unwrap_or(folder).join("site"));
+    let root = std::path::absolute(&root).with_context(|| format!("{} has no absolute path", root.display()))?;
+    if !root.join("pkg").is_dir() {
+        bail!("the built site is not at {}; build it with `make build`, or set `site` in the configuration", root.display());
+    }
+    let hashed = !std::env::var("LEPTOS_HASH_FILES").is_ok_and(|value| value == "false");
+    let hash_file = folder.join("hash.txt");
+    if hashed && !hash_file.is_file() && !root.join("pkg/lifeboat.js").is_file() {
+        bail!("{} is missing: it says how the files of the site at {} are named; build both with `make build`", hash_file.display(), root.display());
+    }
+    Ok(Site { root, hash_file: (hashed && hash_file.is_file()).then_some(hash_file) })
+}
+
+/// One server per data folder; the lock goes with the process, however it ends.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("the data folder {} cannot be made; choose another one with `data` in the configuration", data.display()))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("the data folder {} cannot be written", data.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(error) if error == rustix::io::Errno::WOULDBLOCK => {
+            bail!("another Lifeboat server uses {}; stop it, or choose another data folder", data.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow::anyhow!("{address} is in use by another program; stop it, or set `listen` in the configuration"),
+        _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+    })
+}
+
+/// Reads on what the command line wrote; drops expired sessions.
+fn keep_house(desk: Arc<Desk>) {
+    tokio::spawn(async move {
+        let mut read_on = tokio::time::interval(READ_ON_EVERY);
+        let mut drop_sessions = tokio::time::interval(DROP_SESSIONS_EVERY);
+        loop {
+            let done = tokio::select! {
+                _ = read_on.tick() => desk.read_on().await,
+                _ = drop_sessions.tick() => desk.store().drop_expired_sessions().await.map(|_| ()),
+            };
+            if let Err(error) = done {
+                tracing::error!(error = format!("{error:#}"), "the store could not be read or tidied");
+            }
+        }
+    });
+}
+
+/// SIGTERM and Ctrl-C. Listened for from before the server says where it is: whoever reads that may ask it to stop at once.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("the server cannot listen for the signals that stop it");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn asked(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

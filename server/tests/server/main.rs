@@ -1,0 +1,20 @@
+//! The server on real SQLite in temporary folders, through the real router and the real `lifeboat` binary. No lab and no
+//! PostgreSQL: what is observed of the world is made up (`world`), everything else is what runs in production.
+
+mod house;
+mod program;
+mod world;
+
+mod accounts;
+mod approvals;
+mod backup;
+mod browser;
+mod desks;
+mod routes;
+mod schema;
+mod secrets;
+mod sessions;
+mod setup;
+mod startup;
+mod status;
+mod tampering;
