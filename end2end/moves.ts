@@ -43,13 +43,19 @@ export async function plan(page: Page, kind: Kind, node?: string): Promise<strin
   return path;
 }
 
-/** Approves as the person of `page`. */
-export async function approve(page: Page, path: string, reason = "agreed"): Promise<void> {
+const approval = (page: Page) => page.locator('form[action*="approve_operation"]');
+
+/** Sends the approval as the person of `page`; what came of it is not waited for. */
+export async function sendApproval(page: Page, path: string): Promise<void> {
   await page.goto(path);
-  const form = page.locator('form[action*="approve_operation"]');
-  await form.locator('textarea[name="reason"]').fill(reason);
-  await form.getByRole("button").click();
-  await expect(form).toHaveCount(0);
+  await approval(page).locator('textarea[name="reason"]').fill("agreed");
+  await approval(page).getByRole("button").click({ noWaitAfter: true });
+}
+
+/** Approves as the person of `page`. */
+export async function approve(page: Page, path: string): Promise<void> {
+  await sendApproval(page, path);
+  await expect(approval(page)).toHaveCount(0);
 }
 
 /** Waits until the operation is in that state. Without JavaScript a person reloads. */

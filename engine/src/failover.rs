@@ -1,5 +1,5 @@
-//! Operations: what moves the writes of a cluster, from the request to the proof. A plan (`plan`) says what would be
-//! done, the state machine (`next`) what may happen to it, and the record below what did happen.
+//! Operations: what moves the writes of a cluster, from the request to the proof. A plan (`plan`, made by `planning`) says what
+//! would be done, the state machine (`next`) what may happen to it, and the record below what did happen.
 
 use crate::{
     id::{AccountName, OperationId},
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod next;
 pub mod plan;
+pub mod planning;
 
 pub use next::{Illegal, Moment, State};
 pub use plan::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan, Step};

@@ -112,8 +112,9 @@ pub enum Event {
     SignedIn {
         name: AccountName,
     },
+    /// `name` is that of an account, whatever else was typed: people type passwords into the wrong field.
     SignInFailed {
-        name: String,
+        name: Option<AccountName>,
     },
     SignedOut {
         name: AccountName,

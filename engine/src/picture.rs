@@ -6,7 +6,7 @@ use crate::{
     estate::{Cluster, Estate},
     failover::{
         Operation, OperationKind, Plan,
-        plan::{self, Facts},
+        planning::{self, Facts},
     },
     findings::{self, Finding},
     health::{Health, Judgement, Sample},
@@ -98,9 +98,9 @@ impl Picture {
             now: self.now,
         };
         Some(match kind {
-            OperationKind::Switchover => plan::switchover(facts, node),
-            OperationKind::Failover => plan::failover(facts, node),
-            OperationKind::Rejoin => plan::rejoin(facts, node?),
+            OperationKind::Switchover => planning::switchover(facts, node),
+            OperationKind::Failover => planning::failover(facts, node),
+            OperationKind::Rejoin => planning::rejoin(facts, node?),
         })
     }
 

@@ -6,6 +6,7 @@
 
 use anyhow::{Context, bail};
 use sqlx::{
+    ConnectOptions, Connection,
     SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -67,7 +68,8 @@ impl Store {
         Self::open(folder).await
     }
 
-    /// Writes a consistent copy of the store to `file`, while the server may be running (SQLite's `vacuum into`).
+    /// Writes a consistent copy of the store to `file`, while the server may be running (SQLite's `vacuum into`). Everything
+    /// but the sessions: whoever finds the copy must not be signed in, nor whoever restores it.
     ///
     /// # Errors
     /// Where `file` exists already (nothing is overwritten) or cannot be written.
@@ -79,7 +81,11 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("{} exists already; nothing was written", file.display()),
             Err(error) => return Err(error).with_context(|| format!("the copy {} could not be written", file.display())),
         }
-        if let Err(error) = sqlx::query("vacuum into $1").bind(target).execute(&self.reader).await {
+        let copied = async {
+            sqlx::query("vacuum into $1").bind(target).execute(&self.reader).await?;
+            forget_sessions(file).await
+        };
+        if let Err(error) = copied.await {
             tokio::fs::remove_file(file).await.with_context(|| format!("half a copy was left at {}; remove it", file.display()))?;
             return Err(error).with_context(|| format!("the copy {} could not be written", file.display()));
         }
@@ -107,6 +113,14 @@ impl Store {
         self.writer.close().await;
         self.observations.close().await;
     }
+}
+
+/// Removes them from a copy, also from the pages they were on.
+async fn forget_sessions(copy: &Path) -> sqlx::Result<()> {
+    let options = SqliteConnectOptions::new().filename(copy).journal_mode(SqliteJournalMode::Delete);
+    let mut copy = options.connect().await?;
+    sqlx::raw_sql("delete from session; vacuum").execute(&mut copy).await?;
+    copy.close().await
 }
 
 /// Makes the file where it is not there. SQLite gives the files it puts beside it the same mode.

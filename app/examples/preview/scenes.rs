@@ -199,7 +199,7 @@ fn opening(estate: &Estate, at: Instant) -> Book {
         book.wait(Span::from_secs(3)).shell(Event::AccountAdded { name: name.parse().unwrap(), roles: BTreeSet::from([role]) });
     }
     book.wait(Span::from_mins(7)).person("olga", Event::SignedIn { name: "olga".parse().unwrap() });
-    book.wait(Span::from_mins(2)).lifeboat(Event::SignInFailed { name: "root".to_owned() });
+    book.wait(Span::from_mins(2)).lifeboat(Event::SignInFailed { name: None });
     if !estate.clusters.is_empty() {
         let (cluster, node) = ("user-database".parse().unwrap(), PRIMARY.parse().unwrap());
         book.wait(Span::from_secs(4)).lifeboat(Event::PrimaryObserved { cluster, node, timeline: 1 });

@@ -84,7 +84,8 @@ pub fn in_words(event: &Event) -> String {
             format!("The estate “{name}” was read: {services} services, {clusters} database clusters (SHA-256 {short}…)")
         }
         Event::SignedIn { name } => format!("{name} signed in"),
-        Event::SignInFailed { name } => format!("Somebody failed to sign in as “{name}”"),
+        Event::SignInFailed { name: Some(name) } => format!("Somebody failed to sign in as {name}"),
+        Event::SignInFailed { name: None } => "Somebody failed to sign in with a name that no account has".to_owned(),
         Event::SignedOut { name } => format!("{name} signed out"),
         Event::AccountAdded { name, roles } => format!("The account {name} was made, {}", with_roles(roles)),
         Event::RolesSet { name, roles } => format!("The account {name} is now {}", with_roles(roles)),

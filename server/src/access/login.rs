@@ -45,7 +45,7 @@ async fn try_sign_in(desk: &Arc<Desk>, session: &Session, form: &LoginForm) -> a
     let name = form.name.trim().parse::<AccountName>().ok();
     let account = name.as_ref().and_then(|name| desk.picture().records.accounts.get(name).cloned()).filter(|account| account.enabled);
     let right = is_right(desk.store(), name.as_ref().filter(|_| account.is_some()), form.password.clone()).await?;
-    match (name, account) {
+    match (name.clone(), account) {
         (Some(name), Some(account)) if right => {
             // A new session id at every change of rights: an id planted before is worth nothing.
             session.cycle_id().await?;
@@ -54,7 +54,7 @@ async fn try_sign_in(desk: &Arc<Desk>, session: &Session, form: &LoginForm) -> a
             Ok(true)
         }
         _ => {
-            let name: String = form.name.chars().filter(|c| !c.is_control()).take(63).collect();
+            let name = name.filter(|name| desk.picture().records.accounts.contains_key(name));
             desk.record(&Actor::Lifeboat, |_| vec![Event::SignInFailed { name: name.clone() }]).await?;
             Ok(false)
         }

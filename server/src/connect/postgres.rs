@@ -84,7 +84,10 @@ select in_recovery,
        case when in_recovery then pg_last_wal_replay_lsn()::text end as replayed,
        case when in_recovery then (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 end as since_last_commit,
        (select received_tli from pg_stat_wal_receiver) as receiver_timeline,
-       (select timeline_id from pg_control_checkpoint()) as checkpoint_timeline,
+       greatest((select timeline_id from pg_control_checkpoint()),
+                (select min_recovery_end_timeline from pg_control_recovery())) as control_timeline,
+       case when in_recovery and has_function_privilege('pg_ls_waldir()', 'execute') then
+           (select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') end as held_timeline,
        (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
        current_setting('recovery_min_apply_delay') <> '0' as delayed
 from (select pg_is_in_recovery() as in_recovery) as node";
@@ -133,15 +136,21 @@ fn standby(row: &Row) -> anyhow::Result<NodeRole> {
     })
 }
 
-/// The timeline WAL is written or received on. The control file's is that of the last checkpoint and lags behind a promotion.
+/// The timeline WAL is written or received on. The control file's lags behind a promotion until the next checkpoint, and
+/// the receiver's is gone with the primary, exactly when it matters. The WAL a standby holds says it then: PostgreSQL
+/// receives none of a timeline before it has found that its own history leads there.
 fn timeline(row: &Row) -> anyhow::Result<u32> {
-    let walfile: Option<String> = row.try_get("walfile_timeline")?;
-    if let Some(hexadecimal) = walfile {
-        return u32::from_str_radix(&hexadecimal, 16).with_context(|| format!("“{hexadecimal}” is no timeline"));
+    let of_file = |column: &str| -> anyhow::Result<Option<u32>> {
+        let digits: Option<String> = row.try_get(column)?;
+        let parsed = digits.map(|digits| u32::from_str_radix(&digits, 16).with_context(|| format!("“{digits}” is no timeline")));
+        parsed.transpose()
+    };
+    if let Some(written) = of_file("walfile_timeline")? {
+        return Ok(written);
     }
     let receiver: Option<i32> = row.try_get("receiver_timeline")?;
-    let checkpoint: i32 = row.try_get("checkpoint_timeline")?;
-    Ok(u32::try_from(receiver.unwrap_or(checkpoint).max(checkpoint))?)
+    let control: i32 = row.try_get("control_timeline")?;
+    Ok(u32::try_from(receiver.unwrap_or(control).max(control))?.max(of_file("held_timeline")?.unwrap_or(0)))
 }
 
 async fn peers(client: &Client) -> anyhow::Result<Vec<Peer>> {

@@ -12,6 +12,10 @@ fn mode(file: &Path) -> u32 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_copy_made_while_entries_are_written_is_whole() {
     let house = House::with_people().await;
+    let ann = house.signed_in("ann").await;
+    let session = ann.cookies.values().next().unwrap();
+    let holds_session = |file: &Path| std::fs::read(file).unwrap().windows(session.len()).any(|window| window == session.as_bytes());
+    assert!(holds_session(&house.data().join("lifeboat.db-wal")), "the store itself has it");
     let program = Program::around(tempfile::tempdir().unwrap(), &format!("data = {:?}\n", house.data()), ESTATE);
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let desk = house.desk.clone();
@@ -42,6 +46,7 @@ async fn a_copy_made_while_entries_are_written_is_whole() {
         assert!((before..=length).contains(&entries), "{name} has {entries} entries");
         before = entries;
         assert!(copy.password_hash(&crate::world::id("ann")).await.unwrap().is_some(), "accounts are in the copy");
+        assert!(!holds_session(&program.path(name)), "{name} lets nobody in who finds or restores it");
         assert_eq!(mode(&program.path(name)), 0o600, "password hashes are for the owner only");
     }
 }

@@ -1,0 +1,261 @@
+//! Planning: from what is seen of a cluster to the plan of a switchover, a failover or a rejoin. Making one changes nothing.
+
+use super::plan::{Action, Basis, Blocker, FenceMeans, OnFailure, OperationKind, Plan, Step};
+use crate::{
+    databases::{self, ClusterView, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank},
+    dependencies,
+    estate::{Cluster, Detection, Estate},
+    health::Health,
+    id::NodeId,
+    time::{Instant, Span},
+};
+
+/// The facts a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    pub estate: &'a Estate,
+    pub cluster: &'a Cluster,
+    pub view: &'a ClusterView,
+    /// Per node: the host agent answers now, or why it does not.
+    pub agents: &'a dyn Fn(&NodeId) -> Result<(), String>,
+    /// The router answers now, or why it does not.
+    pub router: Result<(), &'a str>,
+    pub now: Instant,
+}
+
+impl Facts<'_> {
+    fn rule(&self) -> Detection {
+        self.estate.detection_of(self.cluster)
+    }
+    fn others(&self, but: &[&NodeId]) -> Vec<NodeId> {
+        self.cluster.nodes.iter().map(|node| node.id.clone()).filter(|node| !but.contains(&node)).collect()
+    }
+    fn blank(&self, kind: OperationKind) -> Plan {
+        let service = self.estate.service(&self.cluster.service);
+        Plan {
+            kind,
+            cluster: self.cluster.id.clone(),
+            source: None,
+            target: None,
+            steps: Vec::new(),
+            loss: LossBound::Unknown { why: "there is no target".to_owned() },
+            basis: Basis { primary: self.view.primary().map(|view| view.node.clone()), timeline: self.view.timeline() },
+            candidates: Vec::new(),
+            affected: dependencies::affected_by(self.estate, &self.cluster.service),
+            blockers: Vec::new(),
+            outage_since: None,
+            rto: service.map(|service| service.rto),
+            rpo: service.map(|service| service.rpo),
+            made_at: self.now,
+        }
+    }
+    fn router_blocker(&self) -> Option<Blocker> {
+        match (&self.cluster.router, self.router) {
+            (None, _) => Some(Blocker::NoRouter),
+            (Some(_), Err(why)) => Some(Blocker::RouterSilent { why: why.to_owned() }),
+            (Some(_), Ok(())) => None,
+        }
+    }
+    fn two_writable(&self) -> Option<Blocker> {
+        let writable = self.view.writable();
+        (writable.len() > 1).then(|| Blocker::TwoWritable { nodes: writable.iter().map(|view| view.node.clone()).collect() })
+    }
+    /// The wished target, or the best one; with what stands against it.
+    fn choose(&self, plan: &mut Plan, wish: Option<&NodeId>, urgency: Urgency) {
+        plan.candidates = rank(self.view, &self.rule(), urgency, self.now);
+        match wish {
+            Some(wish) => match plan.candidates.iter().find(|candidate| &candidate.node == wish) {
+                None => plan.blockers.push(Blocker::UnknownNode { node: wish.clone() }),
+                Some(candidate) => {
+                    plan.target = Some(wish.clone());
+                    if !candidate.is_eligible() {
+                        plan.blockers.push(Blocker::TargetExcluded { node: wish.clone(), exclusions: candidate.exclusions.clone() });
+                    }
+                }
+            },
+            None => match plan.candidates.first().filter(|candidate| candidate.is_eligible()) {
+                Some(best) => plan.target = Some(best.node.clone()),
+                None => plan.blockers.push(Blocker::NoCandidate {
+                    reasons: plan
+                        .candidates
+                        .iter()
+                        .map(|candidate| {
+                            format!("{}: {}", candidate.node, candidate.exclusions.first().map_or_else(String::new, ToString::to_string))
+                        })
+                        .collect(),
+                }),
+            },
+        }
+    }
+}
+
+const QUICK: Span = Span::from_secs(10);
+const PATIENT: Span = Span::from_secs(60);
+
+/// A planned switchover, to `wish` or to the best candidate.
+pub fn switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
+    let mut plan = facts.blank(OperationKind::Switchover);
+    plan.blockers.extend(facts.two_writable());
+    plan.blockers.extend(facts.router_blocker());
+    match facts.view.primary() {
+        None => plan.blockers.push(Blocker::NoPrimary),
+        Some(primary) => {
+            plan.source = Some(primary.node.clone());
+            if !primary.is_writable() {
+                plan.blockers.push(Blocker::PrimaryNotWritable { node: primary.node.clone(), why: primary.judgement.why.clone() });
+            }
+            if let Err(why) = (facts.agents)(&primary.node) {
+                plan.blockers.push(Blocker::NoHostAgent { node: primary.node.clone(), why });
+            }
+        }
+    }
+    facts.choose(&mut plan, wish, Urgency::Planned { lag_tolerance: facts.estate.lag_tolerance_of(facts.cluster) });
+    if let (Some(source), Some(target)) = (plan.source.clone(), plan.target.clone()) {
+        plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
+        plan.steps = switchover_steps(&source, &target, facts.others(&[&source, &target]));
+    }
+    plan
+}
+
+/// Order of row 55: stop writes, positions equal, promote, verify, route, repoint.
+fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+    use OnFailure::{Compensate, GoOn, StandInDoubt};
+    let mut steps = vec![
+        Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
+        Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
+        Step::new(Action::StopNode { node: source.clone() }, PATIENT, Compensate).undone_by(Action::StartNode { node: source.clone() }),
+        Step::new(Action::CatchUp { source: source.clone(), target: target.clone() }, Span::from_secs(30), Compensate),
+        Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
+    ];
+    steps.extend(take_over_steps(target));
+    if !siblings.is_empty() {
+        steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
+    }
+    steps.push(Step::new(Action::Follow { node: source.clone(), upstream: target.clone() }, PATIENT, GoOn));
+    let mut all = siblings;
+    all.push(source.clone());
+    steps.push(Step::new(Action::ProveStreaming { nodes: all, upstream: target.clone() }, PATIENT, GoOn));
+    steps
+}
+
+/// From promoted to proven: what both kinds of move have in common.
+fn take_over_steps(target: &NodeId) -> [Step; 3] {
+    use OnFailure::StandInDoubt;
+    [
+        Step::new(Action::VerifyWritable { node: target.clone() }, Span::from_secs(30), StandInDoubt),
+        Step::new(Action::OpenRoute { node: target.clone() }, QUICK, StandInDoubt),
+        Step::new(Action::ProveWrite { node: target.clone() }, Span::from_secs(30), StandInDoubt),
+    ]
+}
+
+/// An emergency failover, to `wish` or to the best candidate.
+pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
+    let mut plan = facts.blank(OperationKind::Failover);
+    plan.blockers.extend(facts.two_writable());
+    plan.blockers.extend(facts.router_blocker());
+    facts.choose(&mut plan, wish, Urgency::Emergency);
+    let Some(primary) = facts.view.primary() else {
+        plan.blockers.push(Blocker::NoPrimary);
+        return plan;
+    };
+    plan.source = Some(primary.node.clone());
+    match primary.judgement.health {
+        Health::Ok | Health::Degraded => plan.blockers.push(Blocker::PrimaryHealthy { node: primary.node.clone() }),
+        Health::Down | Health::Unknown => plan.outage_since = primary.judgement.since,
+    }
+    let Some(target) = plan.target.clone() else {
+        return plan;
+    };
+    plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
+    let by = fence_means(facts, primary, &target, &mut plan);
+    plan.steps = failover_steps(&primary.node, by, &target, facts.others(&[&primary.node, &target]));
+    plan
+}
+
+/// “Unreachable” is never “fenced”: either the host proves the processes gone, or the primary cannot acknowledge
+/// anything because clients are cut at the router and its synchronous standby is the one that takes over.
+fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Plan) -> FenceMeans {
+    match (facts.agents)(&primary.node) {
+        Ok(()) => FenceMeans::HostAgent,
+        Err(_) if facts.view.is_only_standby_to_confirm(target) => FenceMeans::RouterAndSynchronousStandby,
+        Err(why) => {
+            let gone = primary.host.as_ref().filter(|host| host.state == HostState::Gone);
+            let last = gone.map_or_else(String::new, |host| format!(" (its host last saw it gone at {})", host.at.format("%H:%M:%S")));
+            plan.blockers.push(Blocker::FenceUnproven {
+                node: primary.node.clone(),
+                why: format!("{why}{last}, and {target} is not the only standby that could confirm its commits"),
+            });
+            FenceMeans::Overridden
+        }
+    }
+}
+
+fn failover_steps(source: &NodeId, by: FenceMeans, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+    use OnFailure::{Compensate, GoOn, StandInDoubt};
+    let mut steps = vec![
+        Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
+        Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
+        Step::new(Action::Fence { node: source.clone(), by }, Span::from_secs(30), Compensate),
+        Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
+    ];
+    steps.extend(take_over_steps(target));
+    if !siblings.is_empty() {
+        steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
+    }
+    if by == FenceMeans::HostAgent {
+        steps.push(Step::new(Action::MeasureLoss { source: source.clone(), target: target.clone() }, PATIENT, GoOn));
+    }
+    if !siblings.is_empty() {
+        steps.push(Step::new(Action::ProveStreaming { nodes: siblings, upstream: target.clone() }, PATIENT, GoOn));
+    }
+    steps
+}
+
+/// Makes `node` a standby of the present primary again.
+pub fn rejoin(facts: Facts<'_>, node: &NodeId) -> Plan {
+    use OnFailure::{Compensate, GoOn, StandInDoubt};
+    let mut plan = facts.blank(OperationKind::Rejoin);
+    plan.source = Some(node.clone());
+    // Nothing acknowledged is lost by a rejoin: what the node wrote alone was lost when another one was promoted.
+    plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
+    let Some(view) = facts.view.node(node) else {
+        plan.blockers.push(Blocker::UnknownNode { node: node.clone() });
+        return plan;
+    };
+    let Some(primary) = facts.view.primary() else {
+        plan.blockers.push(Blocker::NoPrimary);
+        return plan;
+    };
+    if primary.node == *node {
+        plan.blockers.push(Blocker::IsThePrimary { node: node.clone() });
+        return plan;
+    }
+    plan.target = Some(primary.node.clone());
+    if !primary.is_writable() {
+        plan.blockers.push(Blocker::PrimaryNotWritable { node: primary.node.clone(), why: primary.judgement.why.clone() });
+    }
+    if view.is_writable() {
+        plan.loss = LossBound::Unknown { why: format!("{node} takes writes now, and what it accepted apart from {} is discarded", primary.node) };
+    }
+    if facts.view.standing(view, &facts.rule(), facts.now) == databases::NodeStanding::Streaming {
+        plan.blockers.push(Blocker::AlreadyStreaming { node: node.clone(), upstream: primary.node.clone() });
+    }
+    if let Err(why) = (facts.agents)(node) {
+        plan.blockers.push(Blocker::NoHostAgent { node: node.clone(), why });
+    }
+    let upstream = primary.node.clone();
+    plan.steps = vec![
+        Step::new(Action::VerifyWritable { node: upstream.clone() }, QUICK, Compensate),
+        Step::new(Action::Fence { node: node.clone(), by: FenceMeans::HostAgent }, PATIENT, StandInDoubt),
+    ];
+    if view.was_primary() {
+        plan.steps.push(Step::new(Action::MeasureLoss { source: node.clone(), target: upstream.clone() }, PATIENT, GoOn));
+    }
+    plan.steps.extend([
+        Step::new(Action::Checkpoint { node: upstream.clone() }, PATIENT, StandInDoubt),
+        Step::new(Action::Rewind { node: node.clone(), from: upstream.clone() }, Span::from_mins(30), StandInDoubt),
+        Step::new(Action::Follow { node: node.clone(), upstream: upstream.clone() }, PATIENT, StandInDoubt),
+        Step::new(Action::ProveStreaming { nodes: vec![node.clone()], upstream }, PATIENT, StandInDoubt),
+    ]);
+    plan
+}
