@@ -34,6 +34,9 @@ test("kill -9 of the primary under load: the loss reported is the loss measured"
 
   const rejoin = await plan(oskar, "rejoin", "pg-primary-east");
   await reaches(oskar, rejoin, /succeeded/);
+  const steps = (await dashboard.entries(rejoin)).filter(({ event }) => event === "step-ended");
+  expect(steps.map(({ state }) => state), "every step was done").toEqual(steps.map(() => "done"));
+  expect((await dashboard.measured(rejoin)).lost_transactions, "the same loss, counted again").toBe(measured.lost_transactions);
   await isProtected(dashboard);
 });
 

@@ -29,7 +29,7 @@ pub fn step_in_words(action: &Action) -> String {
         Action::VerifyWritable { node } => format!("Ask {node} whether it is writable"),
         Action::ProveWrite { node } => format!("Write a row through the router as a client would, and read it back from {node}"),
         Action::Repoint { nodes, upstream } => format!("Let {} follow {upstream}", names(nodes)),
-        Action::MeasureLoss { source, target } => format!("Count what {source} wrote that {target} does not have"),
+        Action::MeasureLoss { source, target, .. } => format!("Count what {source} wrote that {target} does not have"),
         Action::Checkpoint { node } => format!("Write a checkpoint on {node}"),
         Action::Rewind { node, from } => format!("Rewind {node} to the history of {from}; copy it anew where that is not possible"),
         Action::Follow { node, upstream } => format!("Start {node} as a standby of {upstream}"),

@@ -95,6 +95,8 @@ pub enum Action {
     MeasureLoss {
         source: NodeId,
         target: NodeId,
+        /// The one `source` wrote on.
+        timeline: u32,
     },
     /// A checkpoint on the primary; without it `pg_rewind` was seen to call a diverged node sound.
     Checkpoint {

@@ -168,7 +168,7 @@ pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
     };
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
     let by = fence_means(facts, primary, &target, &mut plan);
-    plan.steps = failover_steps(&primary.node, by, &target, facts.others(&[&primary.node, &target]));
+    plan.steps = failover_steps(primary, by, &target, facts.others(&[&primary.node, &target]));
     plan
 }
 
@@ -190,8 +190,9 @@ fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut
     }
 }
 
-fn failover_steps(source: &NodeId, by: FenceMeans, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+fn failover_steps(primary: &NodeView, by: FenceMeans, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
+    let source = &primary.node;
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
@@ -203,7 +204,7 @@ fn failover_steps(source: &NodeId, by: FenceMeans, target: &NodeId, siblings: Ve
         steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
     }
     if by == FenceMeans::HostAgent {
-        steps.push(Step::new(Action::MeasureLoss { source: source.clone(), target: target.clone() }, PATIENT, GoOn));
+        steps.extend(measure_loss_step(primary, target));
     }
     if !siblings.is_empty() {
         steps.push(Step::new(Action::ProveStreaming { nodes: siblings, upstream: target.clone() }, PATIENT, GoOn));
@@ -211,9 +212,16 @@ fn failover_steps(source: &NodeId, by: FenceMeans, target: &NodeId, siblings: Ve
     steps
 }
 
+/// Absent where `source` was never seen as primary: then it wrote nothing of its own.
+fn measure_loss_step(source: &NodeView, target: &NodeId) -> Option<Step> {
+    let timeline = source.reading.as_ref().filter(|_| source.was_primary())?.timeline;
+    let action = Action::MeasureLoss { source: source.node.clone(), target: target.clone(), timeline };
+    Some(Step::new(action, PATIENT, OnFailure::GoOn))
+}
+
 /// Makes `node` a standby of the present primary again.
 pub fn rejoin(facts: Facts<'_>, node: &NodeId) -> Plan {
-    use OnFailure::{Compensate, GoOn, StandInDoubt};
+    use OnFailure::{Compensate, StandInDoubt};
     let mut plan = facts.blank(OperationKind::Rejoin);
     plan.source = Some(node.clone());
     // Nothing acknowledged is lost by a rejoin: what the node wrote alone was lost when another one was promoted.
@@ -248,9 +256,7 @@ pub fn rejoin(facts: Facts<'_>, node: &NodeId) -> Plan {
         Step::new(Action::VerifyWritable { node: upstream.clone() }, QUICK, Compensate),
         Step::new(Action::Fence { node: node.clone(), by: FenceMeans::HostAgent }, PATIENT, StandInDoubt),
     ];
-    if view.was_primary() {
-        plan.steps.push(Step::new(Action::MeasureLoss { source: node.clone(), target: upstream.clone() }, PATIENT, GoOn));
-    }
+    plan.steps.extend(measure_loss_step(view, &upstream));
     plan.steps.extend([
         Step::new(Action::Checkpoint { node: upstream.clone() }, PATIENT, StandInDoubt),
         Step::new(Action::Rewind { node: node.clone(), from: upstream.clone() }, Span::from_mins(30), StandInDoubt),

@@ -65,7 +65,7 @@ impl Acting {
             Action::VerifyWritable { node } => self.verify_writable(&cluster, node).await,
             Action::ProveWrite { node } => self.prove_write(&cluster, node, operation).await,
             Action::Repoint { nodes, upstream } => self.repoint(&cluster, nodes, upstream, timeout).await,
-            Action::MeasureLoss { source, target } => self.measure_loss(&cluster, source, target, operation, timeout).await,
+            Action::MeasureLoss { source, target, timeline } => self.measure_loss(&cluster, source, target, *timeline, timeout).await,
             Action::Checkpoint { node } => {
                 postgres::checkpoint(self.client(&cluster, node).await?).await?;
                 Ok(Done::because(format!("{node} wrote a checkpoint")))
@@ -249,13 +249,17 @@ impl Acting {
         cluster: &Cluster,
         source: &NodeId,
         target: &NodeId,
-        operation: &Operation,
+        timeline: u32,
         timeout: Span,
     ) -> anyhow::Result<Done> {
+        // Where the target was promoted is where it left the source's history only if it came from there directly.
+        let now = self.read(cluster, target).await?.timeline;
+        if now != timeline + 1 {
+            bail!("not measured: {source} wrote on timeline {timeline}, {target} is on {now}, so there was another promotion in between");
+        }
         let fork = postgres::replayed(self.client(cluster, target).await?).await?;
         let fork =
             fork.with_context(|| format!("{target} does not say where its history left that of {source} (it has restarted since its promotion)"))?;
-        let timeline = operation.plan.basis.timeline.context("the old timeline is not known")?;
         let question = LossQuestion { timeline, lsn: fork.to_string(), timeout_ms: timeout.as_millis() };
         let loss = self.agent(cluster, source)?.loss(source.as_str(), &question).await?;
         let measured = Measured {
