@@ -82,7 +82,7 @@ fmt: ## format the code
 
 bench: build ## measure; prints one table
 	@.ci/budget
-	cd end2end && npx --no-install playwright test --project=bench
+	cd end2end && WORKERS=1 npx --no-install playwright test --project=bench
 
 clean: ## remove everything that was built (not the tools)
 	rm -rf target end2end/results

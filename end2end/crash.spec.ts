@@ -35,13 +35,13 @@ for (const boundary of ["intended", "done"] as const) {
   });
 }
 
-test("kill -9 of the server at every step of a failover, done @once", async ({ lab, dashboard, as, consoleClean }) => {
-  const steps = 10; // of a failover in the lab
-  test.setTimeout(steps * 90_000);
-  consoleClean.allow(consoleNoise);
-  const [olga, oskar] = [await as("olga"), await as("oskar")];
-  for (let step = 0; step < steps; step += 1) {
-    await test.step(`at step ${step}`, async () => {
+// A failover in the lab has ten steps.
+for (const steps of [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]) {
+  test(`kill -9 of the server at steps ${steps.join(", ")} of a failover, done @once`, async ({ lab, dashboard, as, consoleClean }) => {
+    test.setTimeout(steps.length * 90_000);
+    consoleClean.allow(consoleNoise);
+    const [olga, oskar] = [await as("olga"), await as("oskar")];
+    for (const step of steps) await test.step(`at step ${step}`, async () => {
       await isProtected(dashboard);
       const before = await cluster(dashboard);
       const [source, target] = [before.primary ?? "", standby(before.primary)];
@@ -64,5 +64,5 @@ test("kill -9 of the server at every step of a failover, done @once", async ({ l
       const rejoin = await plan(oskar, "rejoin", source);
       await reaches(oskar, rejoin, /succeeded/);
     });
-  }
-});
+  });
+}

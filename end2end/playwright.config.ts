@@ -7,9 +7,9 @@ export default defineConfig({
   testDir: ".",
   outputDir: "results",
   reporter: "list",
-  // A lab is a dozen PostgreSQL and service processes: one at a time is what a small machine carries.
-  workers: Number(process.env.WORKERS ?? 1),
-  fullyParallel: false,
+  // A lab is a dozen PostgreSQL and service processes, and a journey mostly waits: two at a time is what two cores carry.
+  workers: Number(process.env.WORKERS ?? 2),
+  fullyParallel: true,
   forbidOnly: Boolean(process.env.CI),
   retries: 0, // a test that passes the second time has told us something the first time
   timeout: 120_000, // journeys take seconds; this is for two cores that are busy with something else as well

@@ -6,8 +6,7 @@
 
 use anyhow::{Context, bail};
 use sqlx::{
-    ConnectOptions, Connection,
-    SqlitePool,
+    ConnectOptions, Connection, SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };

@@ -244,14 +244,7 @@ impl Acting {
         Ok(format!("{node} was told to follow {upstream}"))
     }
 
-    async fn measure_loss(
-        &mut self,
-        cluster: &Cluster,
-        source: &NodeId,
-        target: &NodeId,
-        timeline: u32,
-        timeout: Span,
-    ) -> anyhow::Result<Done> {
+    async fn measure_loss(&mut self, cluster: &Cluster, source: &NodeId, target: &NodeId, timeline: u32, timeout: Span) -> anyhow::Result<Done> {
         // Where the target was promoted is where it left the source's history only if it came from there directly.
         let now = self.read(cluster, target).await?.timeline;
         if now != timeline + 1 {
