@@ -1,15 +1,13 @@
 // The server is killed at every step boundary of an operation and started again: each time it ends truthfully, with one
 // writable node, and everybody streaming from it.
-import { drill as test, expect } from "./journey.ts";
+import { SERVER_GONE, drill as test, expect } from "./journey.ts";
 import { cluster, isProtected, plan, reaches, sendApproval, standby } from "./moves.ts";
-
-const consoleNoise = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError/; // what browsers say of a server that is gone
 
 for (const boundary of ["intended", "done"] as const) {
   const steps = 11; // of a switchover in the lab
   test(`kill -9 of the server at every step of a switchover, ${boundary} @once`, async ({ dashboard, as, consoleClean }) => {
     test.setTimeout(steps * 60_000);
-    consoleClean.allow(consoleNoise);
+    consoleClean.allow(SERVER_GONE);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
     for (let step = 0; step < steps; step += 1) {
       await test.step(`at step ${step}`, async () => {
@@ -39,7 +37,7 @@ for (const boundary of ["intended", "done"] as const) {
 for (const steps of [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]) {
   test(`kill -9 of the server at steps ${steps.join(", ")} of a failover, done @once`, async ({ lab, dashboard, as, consoleClean }) => {
     test.setTimeout(steps.length * 90_000);
-    consoleClean.allow(consoleNoise);
+    consoleClean.allow(SERVER_GONE);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
     for (const step of steps) await test.step(`at step ${step}`, async () => {
       await isProtected(dashboard);

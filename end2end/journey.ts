@@ -12,6 +12,9 @@ export { expect };
 export type { Page } from "@playwright/test";
 export type { Account } from "./lab.ts";
 
+/** What browsers say on the console of a server that is gone. */
+export const SERVER_GONE = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError/;
+
 /** Collects what pages say on the console; a test that ends with anything in it has failed. */
 export class ConsoleClean {
   private readonly heard: string[] = [];

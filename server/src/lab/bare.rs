@@ -137,7 +137,16 @@ impl Bare {
             agent.follow(node.id, &Follow { upstream: upstream.clone(), slot: Some(node.slot()), timeout_ms: SLOWLY }).await?;
         }
         self.nodes.wait_for_streaming(to, 2).await?;
-        postgres::drop_idle_slots(&self.client(from).await?).await?;
+        // The relay in front of a node listens again a moment after the node does.
+        let deadline = Instant::now() + PATIENCE;
+        let back = loop {
+            match self.client(from).await {
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => tokio::time::sleep(OFTEN).await,
+                Ok(client) => break client,
+            }
+        };
+        postgres::drop_idle_slots(&back).await?;
         Ok(())
     }
 }

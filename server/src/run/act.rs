@@ -237,6 +237,8 @@ impl Acting {
         let order = Follow { upstream: upstream.to_string(), slot: Some(slot), timeout_ms: timeout.as_millis() };
         let following = self.agent(cluster, node)?.follow(node.as_str(), &order).await?;
         if following.outcome == FollowOutcome::Started {
+            // Its host reaches it already; the way from here may open a moment later.
+            until!(CALM, Self::tried(self.client(cluster, node).await.map(|_| ())));
             // It may have been a primary: the slots it kept for others would hold back WAL for ever.
             let dropped = postgres::drop_idle_slots(self.client(cluster, node).await?).await?;
             return Ok(format!("{node} was started as a standby of {upstream}, {dropped} idle slots dropped"));
