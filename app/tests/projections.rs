@@ -23,8 +23,14 @@ use app::{
     shell::{appearance::Theme, view::StripView},
     ui::state::Tone,
 };
-use engine::{failover::State, health::Health, picture::Picture, time::Instant};
+use engine::{
+    failover::State,
+    health::{Health, Judgement},
+    picture::Picture,
+    time::{Instant, Span},
+};
 use scenes::Scene;
+use std::sync::Arc;
 
 fn now() -> Instant {
     "2026-11-23T03:12:00Z".parse().unwrap()
@@ -57,7 +63,14 @@ fn a_healthy_platform_needs_nobody() {
 
 #[test]
 fn a_dead_primary_comes_first() {
-    let overview = overview(Scene::PrimaryDown);
+    let mut picture = picture(Scene::PrimaryDown);
+    // Services that need the database began to fail a moment before the database was found down.
+    for endpoint in Arc::make_mut(&mut picture.observed).endpoints.values_mut() {
+        let since = Some(now() - Span::from_mins(59).as_delta());
+        endpoint.judgement = Judgement { health: Health::Down, since, why: "503".to_owned() };
+    }
+    let overview = Overview::of(&picture);
+    assert!(overview.needs_a_person.iter().any(|need| need.what.contains("services fail in")));
     assert_eq!(overview.worst(), Health::Down);
     let first = &overview.needs_a_person[0];
     assert_eq!(

@@ -85,7 +85,12 @@ const LARGEST_FAULT: usize = 256 * 1024;
 
 /// Headers that hold for every answer. The content policy of pages carries a nonce and is set where they are rendered.
 pub async fn harden(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let cacheable = ["/pkg/", "/fonts/"].iter().any(|folder| request.uri().path().starts_with(folder));
+    let cache = match request.uri().path() {
+        path if path.starts_with("/pkg/") || path.starts_with("/fonts/") => "public, max-age=31536000, immutable",
+        // A page whose server is gone goes on showing states; without this their icons would vanish.
+        "/icons.svg" => "public, max-age=86400",
+        _ => "no-store",
+    };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -94,7 +99,6 @@ pub async fn harden(State(state): State<AppState>, request: Request, next: Next)
     if state.https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    let cache = if cacheable { "public, max-age=31536000, immutable" } else { "no-store" };
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     response

@@ -79,10 +79,28 @@ async fn http(client: &reqwest::Client, url: &reqwest::Url) -> Outcome {
             break;
         }
     }
-    let said: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(200).collect();
+    let said = reason_in(&body);
     let said = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
     // A server error is the service saying that it cannot serve; anything else is a complaint about the question.
     if status.is_server_error() { Outcome::Failed(said) } else { Outcome::Complaint(said) }
+}
+
+/// What the service says is wrong: of a JSON object the member that usually says it, else the text; shortened.
+fn reason_in(body: &[u8]) -> String {
+    const USUAL: [&str; 6] = ["reasons", "reason", "errors", "error", "message", "detail"];
+    let members = serde_json::from_slice::<serde_json::Map<_, _>>(body).unwrap_or_default();
+    let said = USUAL.iter().filter_map(|name| members.get(*name)).map(in_words).find(|words| !words.is_empty());
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    said.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+fn in_words(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(values) => values.iter().map(in_words).filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; "),
+        serde_json::Value::Object(members) => members.get("message").map(in_words).unwrap_or_default(),
+        _ => String::new(),
+    }
 }
 
 async fn tcp(address: &str) -> Outcome {
@@ -134,6 +152,20 @@ mod tests {
         for bad in ["", "db:5432/x y", "tcp://db", "127.0.0.1"] {
             assert!(Target::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_reason_is_what_a_person_would_read() {
+        for (body, reason) in [
+            (r#"{"status":"failing","reasons":["no database","queue full"]}"#, "no database; queue full"),
+            (r#"{"error":{"code":7,"message":"out of memory"}}"#, "out of memory"),
+            (r#"{"status":"failing","reason":""}"#, r#"{"status":"failing","reason":""}"#),
+            ("upstream\ttimed out\n", "upstreamtimed out"),
+            ("", ""),
+        ] {
+            assert_eq!(reason_in(body.as_bytes()), reason);
+        }
+        assert_eq!(reason_in(&[b'x'; 1_000]).len(), 200);
     }
 
     #[tokio::test]

@@ -133,6 +133,7 @@ async fn pages_run_no_script_but_their_own_and_are_framed_by_nobody() {
         assert!(nonces.insert(nonce), "{path}: each page has a nonce of its own");
         assert_eq!(page.header("cache-control"), "no-store", "{path}");
     }
+    assert_eq!(ann.get("/icons.svg").await.header("cache-control"), "public, max-age=86400", "icons outlive the server they came from");
     let everything = pages.into_iter().chain(["/healthz", "/readyz", "/api/nothing", "/pkg/nothing", "/live"]);
     for path in everything {
         let answer = ann.get(path).await;

@@ -11,7 +11,7 @@ use engine::{
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// One thing a person must look at or decide.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ pub struct Need {
     pub href: String,
 }
 
-/// Worst first; among equals the oldest first. Endpoints that fail together in one region are one need: forty lines of
-/// the same would hide the others.
+/// Worst first; among equals failing endpoints last, for they often follow from one of the others, and the oldest first.
+/// Endpoints that fail together in one region are one need: forty lines of the same would hide the others.
 pub fn needs(picture: &Picture, findings: &[Finding]) -> Vec<Need> {
     let mut needs: Vec<Need> = picture.records.operations.values().filter_map(of_operation).collect();
     let mut by_region: BTreeMap<&RegionId, Vec<&Finding>> = BTreeMap::new();
@@ -40,14 +40,20 @@ pub fn needs(picture: &Picture, findings: &[Finding]) -> Vec<Need> {
         }
     }
     needs.extend(left_behind(picture));
+    let mut endpoints = Vec::new();
     for (region, found) in by_region {
         if found.len() <= ALONE {
-            needs.extend(found.into_iter().map(of_finding));
+            endpoints.extend(found.into_iter().map(of_finding));
         } else {
-            needs.push(together(region, &found));
+            endpoints.push(together(region, &found));
         }
     }
-    needs.sort_by(|a, b| (b.tone, a.since.is_none(), a.since).cmp(&(a.tone, b.since.is_none(), b.since)));
+    for equals in [&mut needs, &mut endpoints] {
+        equals.sort_by_key(|need| (need.since.is_none(), need.since));
+    }
+    needs.extend(endpoints);
+    // A stable sort: what is equally bad stays in the order it has.
+    needs.sort_by_key(|need| Reverse(need.tone));
     needs
 }
 
