@@ -33,7 +33,7 @@ for (const boundary of ["intended", "done"] as const) {
   });
 }
 
-// A failover in the lab has ten steps.
+const FAILOVER_STEPS = 10; // of a failover in the lab
 for (const steps of [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]) {
   test(`kill -9 of the server at steps ${steps.join(", ")} of a failover, done @once`, async ({ lab, dashboard, as, consoleClean }) => {
     test.setTimeout(steps.length * 90_000);
@@ -53,6 +53,8 @@ for (const steps of [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]) {
       await dashboard.start();
       // There is nothing to go back to: the old primary is dead. It goes on from where it was.
       await reaches(oskar, path, /succeeded/, 60_000);
+      const begun = (await dashboard.entries(path)).filter(({ event }) => event === "step-started").map(({ step }) => step);
+      expect(new Set(begun).size, "steps of a failover, each of which is crashed at above").toBe(FAILOVER_STEPS);
       // The status says what the next round of probes saw, a moment after the operation itself proved it.
       await expect(async () => {
         expect(await cluster(dashboard)).toMatchObject({ primary: target, writable: true, routed_to: [target] });
