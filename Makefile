@@ -23,9 +23,16 @@ export CHROMIUM
 endif
 
 LIFEBOAT := target/release/lifeboat
+# What is off in a plain `cargo build` and on here, so that it is linted and tested, and nothing is compiled twice.
+FEATURES := --features server/aws
+# Where the library is built from source, it is built for size, and what panics does not say in which line: `make dev` does.
+ifneq ($(filter -Zbuild-std=%,$(WASM_ARGS)),)
+WASM_STD := $(WASM_ARGS) -Zbuild-std-features=optimize_for_size
+SITE_ENV := $(WASM_ENV) CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--cfg=erase_components -Zlocation-detail=none"
+endif
 WASM := --package app --lib --no-default-features --features hydrate --target wasm32-unknown-unknown \
-	--target-dir target/front --profile wasm-release $(WASM_ARGS)
-LEPTOS_WASM_ARGS := $(addprefix --lib-cargo-args=,$(WASM_ARGS))
+	--target-dir target/front --profile wasm-release $(WASM_STD)
+LEPTOS_WASM_ARGS := $(addprefix --lib-cargo-args=,$(WASM_STD))
 # Folders are listed too: their time changes when a file is removed.
 SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard $(LIFEBOAT_TOOLS)/env) \
 	$(shell find app engine style public ! -name '*.snap' 2>/dev/null)
@@ -37,12 +44,12 @@ run: build ## start the lab and the dashboard; Ctrl-C stops both
 	$(LIFEBOAT) lab run
 
 build: target/site.stamp ## build the site and the server
-	cargo build --release --workspace --locked
+	cargo build --release --workspace --locked $(FEATURES)
 
 # The stamp is removed first, so that an interrupted build is never taken for a finished one.
 target/site.stamp: $(SITE_SOURCES)
 	@mkdir -p target && rm -f $@
-	$(WASM_ENV) cargo leptos build --release --precompress --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
+	$(SITE_ENV) cargo leptos build --release --precompress --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
 	@touch $@
 
 # A site and a target folder of its own, without hashed names, which the watcher does not keep up to date; so the
@@ -61,12 +68,12 @@ test: ## everything: guard, lint, size budget, tests, browser; stops at the firs
 
 lint: ## formatting and clippy, server side and browser side
 	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets --locked -- -D warnings
-	$(WASM_ENV) cargo clippy $(WASM) --locked -- -D warnings
+	cargo clippy --release --workspace --all-targets --locked $(FEATURES) -- -D warnings
+	$(SITE_ENV) cargo clippy $(WASM) --locked -- -D warnings
 	cd end2end && npx --no-install tsc
 
 rust-tests: ## tests of engine, app and server (the lab's tests start real PostgreSQL nodes)
-	cargo test --release --workspace --locked
+	cargo test --release --workspace --locked $(FEATURES)
 
 guard: ## no heavy crate in the browser's build
 	@.ci/guard
@@ -80,8 +87,12 @@ browser-tests: build ## a real browser against a real lab, with and without Java
 fmt: ## format the code
 	cargo fmt --all
 
-bench: build ## measure; prints one table
+bench: build ## measure; prints tables
 	@.ci/budget
+	cargo build --release --workspace --locked $(FEATURES) --examples
+	cargo test --release --workspace --locked $(FEATURES) --test traps -- --ignored --nocapture figure_ | grep ':.*ms'
+	target/release/examples/load
+	target/release/examples/history_bench
 	cd end2end && WORKERS=1 npx --no-install playwright test --project=bench
 
 clean: ## remove everything that was built (not the tools)

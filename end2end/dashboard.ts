@@ -105,6 +105,12 @@ export class Dashboard {
     return JSON.parse(stdout) as { at: string; event: JournalEvent }[];
   }
 
+  /** The newest entries of the whole journal, oldest first. */
+  async journal(limit = 2_000): Promise<{ seq: number; at: string; event: JournalEvent }[]> {
+    const { stdout } = await run(["journal", "show", "--json", "--limit", String(limit), "--config", this.config]);
+    return JSON.parse(stdout) as { seq: number; at: string; event: JournalEvent }[];
+  }
+
   /** The same, without their times. */
   async entries(path: string): Promise<JournalEvent[]> {
     return (await this.timed(path)).map(({ event }) => event);

@@ -67,8 +67,9 @@ test("a hung primary does not come back as a second writer", async ({ lab, dashb
   const measured = await dashboard.measured(path);
   expect(measured.lost_transactions).toBeGreaterThanOrEqual(report.missing);
   expect(measured.lost_transactions).toBeLessThanOrEqual(report.missing + report.in_doubt - report.in_doubt_present);
+  // The status says what the next round of probes saw, a moment after the operation itself proved it.
+  await expect.poll(async () => (await cluster(dashboard)).writable, { timeout: 10_000 }).toBe(true);
   const after = await cluster(dashboard);
-  expect(after.writable).toBe(true);
   expect(after.nodes.filter(({ standing }) => /primary/i.test(standing)).map(({ node }) => node)).toEqual([after.primary]);
   expect(after.primary).not.toBe("pg-primary-east");
 });

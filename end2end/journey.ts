@@ -2,7 +2,7 @@
 // `drill` gives each test a lab of its own: for journeys that break things.
 import { AxeBuilder } from "@axe-core/playwright";
 import {
-  test as base, expect, type BrowserContext, type Fixtures, type Page, type PlaywrightTestArgs, type PlaywrightTestOptions,
+  test as base, expect, type BrowserContext, type BrowserContextOptions, type Fixtures, type Page, type PlaywrightTestArgs, type PlaywrightTestOptions,
   type PlaywrightWorkerArgs, type PlaywrightWorkerOptions,
 } from "@playwright/test";
 import { Dashboard } from "./dashboard.ts";
@@ -36,8 +36,8 @@ export class ConsoleClean {
 
 export interface Journey {
   consoleClean: ConsoleClean;
-  /** A page of its own context, signed in as that account. */
-  as: (account: Account) => Promise<Page>;
+  /** A page of its own context, signed in as that account; on another device where `device` says so. */
+  as: (account: Account, device?: BrowserContextOptions) => Promise<Page>;
   /** Fails, naming rule and element, where the page breaks WCAG 2.1 level A or AA. */
   accessible: (page: Page) => Promise<void>;
 }
@@ -70,8 +70,8 @@ const journey = {
 
   as: async ({ browser, dashboard, consoleClean }, use) => {
     const contexts: BrowserContext[] = [];
-    await use(async (account) => {
-      const context = await browser.newContext({ storageState: await dashboard.session(browser, account) });
+    await use(async (account, device = {}) => {
+      const context = await browser.newContext({ ...device, storageState: await dashboard.session(browser, account) });
       contexts.push(context);
       consoleClean.watch(context);
       return context.newPage();
@@ -99,11 +99,13 @@ export const test = base
   })
   .extend<Journey>(journey);
 
-/** Gives each test a lab and a server of its own; `drill.use({ synchronous: true })` for synchronous replication. */
+/** Gives each test a lab and a server of its own; `drill.use({ synchronous: true })` for synchronous
+ * replication, `{ automation: true }` where the product may act by itself. */
 export const drill = base
-  .extend<Places & { synchronous: boolean }>({
+  .extend<Places & { synchronous: boolean; automation: boolean }>({
     synchronous: [false, { option: true }],
-    lab: [async ({ synchronous }, use) => withLab({ synchronous }, use), { timeout: 180_000 }],
+    automation: [false, { option: true }],
+    lab: [async ({ synchronous, automation }, use) => withLab({ synchronous, automation }, use), { timeout: 180_000 }],
     dashboard: [async ({ lab }, use) => withDashboard(lab, use), { timeout: 60_000 }],
   })
   .extend<Journey>(journey);
@@ -117,7 +119,7 @@ async function still(page: Page, context: BrowserContext): Promise<Page> {
   return copy;
 }
 
-async function withLab(options: { synchronous?: boolean }, use: (lab: Lab) => Promise<void>): Promise<void> {
+async function withLab(options: { synchronous?: boolean; automation?: boolean }, use: (lab: Lab) => Promise<void>): Promise<void> {
   const lab = await Lab.up(options);
   try {
     await use(lab);

@@ -1,9 +1,10 @@
 // A lab of its own for tests: a real platform on loopback, started and torn down through the command a person uses.
-import { spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { LIFEBOAT, end, processesNaming, run } from "./process.ts";
 
 /** Signed-in people of the lab, by name; what each may do is the server's business. */
@@ -28,6 +29,19 @@ export interface LoadReport {
   errors: Record<string, number>;
 }
 
+/** What `lab status --json` says of nodes and HAProxy; there is more. */
+export interface LabStatus {
+  nodes: { id: string; fenced: boolean; database: { role: "primary" | "standby"; timeline: number } | null }[];
+  /** Node and `ready`, `drain` or `maint`. */
+  haproxy: { servers: [string, string][] };
+}
+
+/** The guide's services, in the order in which the lab gives them addresses. */
+const SERVICES = [
+  "api-gateway", "model-router", "authentication", "user-database", "vector-database", "analytics-database", "dashboard", "billing-service",
+  "webhook-service", "logging-service",
+];
+
 export class Lab {
   private readonly loads: ChildProcess[] = [];
 
@@ -36,8 +50,11 @@ export class Lab {
     readonly number: number,
   ) {}
 
-  /** Starts one on a free number, in a new folder; returns when everything in it is ready. */
-  static async up(options: { synchronous?: boolean } = {}): Promise<Lab> {
+  /**
+   * Starts one on a free number, in a new folder; returns when everything in it is ready. Without `automation` its estate
+   * leaves every failover to people, for journeys that are about what people do.
+   */
+  static async up(options: { synchronous?: boolean; automation?: boolean } = {}): Promise<Lab> {
     let refusal: unknown;
     for (let attempt = 0; attempt < 4; attempt += 1) {
       const number = await freeNumber();
@@ -46,6 +63,7 @@ export class Lab {
       const lab = new Lab(folder, number);
       try {
         await run(["lab", "up", "--folder", folder, "--number", String(number), ...(options.synchronous ? ["--synchronous"] : [])], { timeoutMs: 90_000 });
+        if (!options.automation) lab.editEstate((text) => text.replaceAll(/^failover = ".*"$/gm, 'failover = "manual"'));
         return lab;
       } catch (error) {
         refusal = error;
@@ -57,6 +75,31 @@ export class Lab {
       }
     }
     throw refusal;
+  }
+
+  /** Changes the estate as a person would, before the dashboard is started. */
+  editEstate(change: (text: string) => string): void {
+    const path = join(this.folder, "estate.toml");
+    writeFileSync(path, change(readFileSync(path, "utf8")));
+  }
+
+  /** Adds to the dashboard's configuration, with secrets in files beside it, before the dashboard is started. */
+  configure(text: string, secrets: Record<string, string> = {}): void {
+    const path = join(this.folder, "lifeboat.toml");
+    writeFileSync(path, `${readFileSync(path, "utf8")}\n${text}`);
+    for (const [name, secret] of Object.entries(secrets)) writeFileSync(join(this.folder, name), `${secret}\n`);
+  }
+
+  /** Comes in as a client of a service does: the status, 0 where nobody listens, and the region that answered. */
+  async client(service: string): Promise<{ status: number; region: string | null }> {
+    const host = SERVICES.indexOf(service);
+    if (host < 0) throw new Error(`the lab has no service ${service}`);
+    const front = `http://127.${this.number}.0.${20 + host}:8080/health`;
+    // A client waits no longer; what hangs serves nobody.
+    const answer = await fetch(front, { headers: { connection: "close" }, signal: AbortSignal.timeout(3_000) }).catch(() => undefined);
+    if (!answer) return { status: 0, region: null };
+    await answer.arrayBuffer();
+    return { status: answer.status, region: answer.headers.get("x-served-by") };
   }
 
   /** `kill -9`: the node vanishes as in a power loss. */
@@ -74,9 +117,15 @@ export class Lab {
     return (JSON.parse((await this.command("bare", kind, target)).stdout) as { to_first_write_ms: number }).to_first_write_ms;
   }
 
-  /** Everything the lab knows of itself. */
-  async status(): Promise<unknown> {
-    return JSON.parse((await this.command("status", "--json")).stdout);
+  /** Everything the lab knows of itself, looked at directly and not through the product. */
+  async status(): Promise<LabStatus> {
+    return JSON.parse((await this.command("status", "--json")).stdout) as LabStatus;
+  }
+
+  /** Runs a statement on a node as its superuser, through the socket on its host. */
+  async sql(node: string, statement: string): Promise<string> {
+    const login = ["-h", join(this.folder, "sockets", node), "-U", "postgres", "-d", "postgres", "-XAtc", statement];
+    return (await promisify(execFile)(psql(), login, { timeout: 10_000 })).stdout.trim();
   }
 
   /** Starts writing numbered rows through the write endpoint, until stopped. */
@@ -147,6 +196,13 @@ export class Load {
     }
     return JSON.parse(this.stdout) as LoadReport;
   }
+}
+
+/** The client that Debian installs with the server; it is not always on the path. */
+function psql(): string {
+  const folder = "/usr/lib/postgresql";
+  const newest = readdirSync(folder).sort((a, b) => Number(a) - Number(b)).at(-1);
+  return join(folder, newest ?? "", "bin/psql");
 }
 
 /** A lab number whose write endpoint nobody listens on; 77 is left to people. */

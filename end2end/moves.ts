@@ -29,7 +29,7 @@ export async function request(page: Page, reason = "a drill"): Promise<string> {
   if (await loss.count()) await loss.check({ timeout: 3_000 });
   await form.locator('textarea[name="reason"]').fill(reason, { timeout: 3_000 });
   await form.getByRole("button").click({ timeout: 3_000 });
-  await page.waitForURL(/\/operations\/[0-9a-f-]{36}$/, { timeout: 5_000 });
+  await page.waitForURL(/\/operations\/[0-9a-f-]{36}$/, { timeout: 15_000 });
   return new URL(page.url()).pathname;
 }
 
@@ -45,11 +45,37 @@ export async function plan(page: Page, kind: Kind, node?: string): Promise<strin
 
 const approval = (page: Page) => page.locator('form[action*="approve_operation"]');
 
+/** Opens the operation and fills in the approval, ready to be sent; fails at once, with what the page says, where there is nothing to approve. */
+export async function readyToApprove(page: Page, path: string): Promise<void> {
+  await page.goto(path);
+  const reason = approval(page).locator('textarea[name="reason"]');
+  await expect(standing(page)).toBeVisible();
+  if (!(await reason.isVisible())) throw new Error(`${path} cannot be approved: ${await standing(page).innerText()}`);
+  await reason.fill("agreed", { timeout: 5_000 });
+}
+
 /** Sends the approval as the person of `page`; what came of it is not waited for. */
 export async function sendApproval(page: Page, path: string): Promise<void> {
-  await page.goto(path);
-  await approval(page).locator('textarea[name="reason"]').fill("agreed");
+  await readyToApprove(page, path);
   await approval(page).getByRole("button").click({ noWaitAfter: true });
+}
+
+/** What can be done to an operation on its page, by the server function its form posts to. */
+export type Deed =
+  | "cancel_operation" | "commit_operation" | "resume_operation" | "close_operation" | "skip_step" | "escalate_operation" | "abort_operation" | "acknowledge_operation";
+
+/** Fills in that form on the operation's page, unfolded where it is folded away, and sends it once. */
+export async function does(page: Page, path: string, deed: Deed, reason: string, timeout = 30_000): Promise<void> {
+  const form = page.locator(`form[action*="${deed}"]`);
+  await expect(async () => {
+    await page.goto(path);
+    await expect(form).toHaveCount(1, { timeout: 500 });
+    if (!(await form.isVisible())) await page.locator("details", { has: form }).locator("summary").click({ timeout: 1_000 });
+    await form.locator('textarea[name="reason"]').fill(reason, { timeout: 1_000 });
+  }).toPass({ timeout });
+  const answered = page.waitForResponse((answer) => answer.url().includes(deed), { timeout });
+  await form.getByRole("button").click({ noWaitAfter: true });
+  await answered;
 }
 
 /** Approves as the person of `page`. */

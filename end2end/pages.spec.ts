@@ -2,8 +2,10 @@
 // and says nothing on the console.
 import { expect, test } from "./journey.ts";
 import { isProtected, planPath } from "./moves.ts";
+import { movePath } from "./traffic.ts";
 
-const PAGES = ["/", "/services", "/services?sort=rto&q=auth", "/services/authentication", "/databases", "/databases/user-database", planPath("switchover"), "/operations", "/journal"];
+const PAGES = ["/", "/services", "/services?sort=rto&q=auth", "/services/authentication", "/databases", "/databases/user-database", planPath("switchover"), "/operations", "/journal", "/notifications",
+  "/failover", "/failover/decisions", "/failover/webhook-service", movePath("webhook-service", "planned", ["us-west-2"]), "/failover/evacuate/us-east-1?mode=planned"];
 
 for (const path of PAGES) {
   test(`${path} is whole and accessible`, async ({ as, accessible, dashboard }) => {
@@ -32,9 +34,9 @@ test("the seven undefined dependencies are findings", async ({ as, dashboard }) 
 test("an unknown service, cluster or operation is a page that says so", async ({ as, consoleClean }) => {
   consoleClean.allow(/Failed to load resource/); // a browser remarks on every answer that is not a success
   const page = await as("vera");
-  for (const path of ["/services/nobody", "/databases/nobody", "/operations/00000000-0000-7000-8000-000000000000", "/nowhere"]) {
+  for (const path of ["/services/nobody", "/databases/nobody", "/failover/nobody", "/failover/nobody/plan?mode=planned", "/failover/evacuate/nowhere", "/operations/00000000-0000-7000-8000-000000000000", "/nowhere"]) {
     await page.goto(path);
-    await expect(page.getByRole("main")).toContainText(/no (service|cluster|operation|such page)|not found|no page|does not exist/i);
+    await expect(page.getByRole("main")).toContainText(/no (service|cluster|operation|region|such page)|not found|no page|does not exist/i);
   }
 });
 

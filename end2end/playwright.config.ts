@@ -15,7 +15,8 @@ export default defineConfig({
   timeout: 120_000, // journeys take seconds; this is for two cores that are busy with something else as well
   expect: { timeout: 15_000 },
   use: {
-    trace: "retain-on-failure",
+    // Without its film, which costs a fifth of the whole run on two cores; a failed test still takes a picture of its end.
+    trace: { mode: "retain-on-failure", screenshots: false },
     screenshot: "only-on-failure",
     // Neither the server's zone nor its language: whatever a page renders from the local ones fails hydration here.
     timezoneId: "Asia/Kolkata",

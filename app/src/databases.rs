@@ -4,7 +4,7 @@ pub mod calls;
 mod drawing;
 mod list;
 mod nodes;
-mod page;
+pub mod page;
 pub mod plan;
 pub mod standing;
 pub mod view;

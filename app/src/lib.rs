@@ -8,11 +8,15 @@
 
 pub mod chart;
 pub mod databases;
+pub mod failover;
 pub mod fault;
 pub mod journal;
 pub mod live;
+pub mod notifications;
 pub mod operations;
 pub mod overview;
+#[cfg(feature = "ssr")]
+pub mod pack;
 #[cfg(feature = "ssr")]
 pub mod port;
 pub mod routes;

@@ -19,5 +19,6 @@ pub mod words;
 mod tests;
 
 pub use board::OperationsPage;
+pub use burn_down::BurnDown;
 pub use page::OperationPage;
 pub use rows::{OperationRows, StateBadge};

@@ -12,5 +12,7 @@ pub use page::OverviewPage;
 pub async fn overview() -> Result<view::Overview, Fault> {
     let (port, viewer) = (crate::port::port()?, crate::session::viewer()?);
     let picture = port.look(&viewer).await?;
-    Ok(view::Overview::of(&picture).shortened(view::Overview::FINDINGS_SHOWN))
+    let notifications = crate::notifications::view::Summary::of(picture.now, &port.notifications(&viewer).await?);
+    let overview = view::Overview::of(&picture).shortened(view::Overview::FINDINGS_SHOWN);
+    Ok(view::Overview { notifications: Some(notifications), ..overview })
 }

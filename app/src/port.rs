@@ -4,12 +4,16 @@
 use crate::{fault::Fault, session::Viewer};
 use async_trait::async_trait;
 use engine::{
-    failover::OperationKind,
-    id::{ClusterId, NodeId, OperationId},
-    journal::Entry,
+    failover::{Mode, OperationKind},
+    history::{Mark, Period, Proposal, Replay, Track},
+    id::{ChannelName, ClusterId, NodeId, OperationId, RegionId, ServiceId},
+    journal::{Entry, Subject},
+    notifications::{IncidentKey, Notifications},
     picture::Picture,
+    restraints::Restraint,
+    time::Instant,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What a page asks to have done. The desk adds what only it knows (fresh facts, a new plan) and makes a `Command` of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +29,30 @@ pub enum Wish {
         accept_loss: bool,
         override_blockers: bool,
     },
+    /// Send the clients of a service to these regions.
+    RequestTraffic {
+        id: OperationId,
+        service: ServiceId,
+        mode: Mode,
+        to: BTreeSet<RegionId>,
+        plan_hash: String,
+        reason: String,
+        override_blockers: bool,
+    },
+    /// Empty a region.
+    RequestEvacuation {
+        id: OperationId,
+        region: RegionId,
+        mode: Mode,
+        plan_hash: String,
+        reason: String,
+        accept_loss: bool,
+        override_blockers: bool,
+    },
     Approve {
         operation: OperationId,
         plan_hash: String,
+        accept_loss: bool,
         reason: String,
     },
     Decline {
@@ -46,6 +71,35 @@ pub enum Wish {
         operation: OperationId,
         reason: String,
     },
+    Skip {
+        operation: OperationId,
+        reason: String,
+    },
+    Escalate {
+        operation: OperationId,
+        reason: String,
+    },
+    Commit {
+        operation: OperationId,
+        reason: String,
+    },
+    Abort {
+        operation: OperationId,
+        reason: String,
+    },
+    Acknowledge {
+        operation: OperationId,
+        reason: String,
+    },
+    Restrain {
+        what: Restraint,
+        until: Option<Instant>,
+        reason: String,
+    },
+    Release {
+        what: Restraint,
+        reason: String,
+    },
 }
 
 /// Which journal entries to read: at most `limit` (capped at 200) before `before`, newest first.
@@ -57,6 +111,22 @@ pub struct HistoryQuery {
     pub operation: Option<OperationId>,
 }
 
+/// Which recorded probes to read: those of one target, by all who observe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbesQuery {
+    pub of: Subject,
+    pub period: Period,
+}
+
+/// What one observer's probes would have led to, one answer for each rule that was proposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    pub observer: String,
+    pub replays: Vec<Replay>,
+    /// There is more in the period than is read at once: only what begins then was judged.
+    pub cut: Option<Instant>,
+}
+
 #[async_trait]
 pub trait Port: Send + Sync + 'static {
     /// Everything known now.
@@ -64,6 +134,18 @@ pub trait Port: Send + Sync + 'static {
     /// Carries out a wish, or says why not. The refusal is in the journal either way.
     async fn act(&self, viewer: &Viewer, wish: Wish) -> Result<(), Fault>;
     async fn history(&self, viewer: &Viewer, query: HistoryQuery) -> Result<Vec<Entry>, Fault>;
+    /// What probes saw, with what is not written yet. Of very much only the newest is read, and said to be.
+    async fn probes(&self, viewer: &Viewer, query: ProbesQuery) -> Result<Vec<Track>, Fault>;
+    /// The same, judged by each proposed rule. Takes its time where much was recorded, and holds nothing else up.
+    async fn replay(&self, viewer: &Viewer, query: ProbesQuery, proposals: Vec<Proposal>) -> Result<Vec<Replayed>, Fault>;
+    /// The marks of the last hour of each target, oldest first; asks no disk.
+    fn recent(&self, viewer: &Viewer, of: &[Subject]) -> Result<Vec<Vec<Mark>>, Fault>;
+    /// Who is told outside of the pages, and what they were told.
+    async fn notifications(&self, viewer: &Viewer) -> Result<Notifications, Fault>;
+    /// Sends a test through a channel. What came of it is among the deliveries.
+    async fn test_channel(&self, viewer: &Viewer, channel: ChannelName) -> Result<(), Fault>;
+    /// Records that the viewer looks after an incident.
+    async fn acknowledge_incident(&self, viewer: &Viewer, incident: IncidentKey, reason: String) -> Result<(), Fault>;
     /// A new operation id, for a form.
     fn new_id(&self) -> OperationId;
 }

@@ -2,8 +2,10 @@
 
 use crate::{
     databases::{DatabasePage, DatabasesPage, PlanPage},
+    failover::{DecisionsPage, EvacuationPage, FailoverPage, FailoverServicePage, MovePage},
     journal::JournalPage,
     live::Live,
+    notifications::NotificationsPage,
     operations::{OperationPage, OperationsPage},
     overview::OverviewPage,
     services::ServicesPage,
@@ -31,12 +33,18 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
                     <Route path=path!("/services") view=ServicesPage ssr=SsrMode::Async/>
                     <Route path=path!("/services/:service") view=ServicesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover") view=FailoverPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/decisions") view=DecisionsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/evacuate/:region") view=EvacuationPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/:service") view=FailoverServicePage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/:service/plan") view=MovePage ssr=SsrMode::Async/>
                     <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
                     <Route path=path!("/databases/:cluster") view=DatabasePage ssr=SsrMode::Async/>
                     <Route path=path!("/databases/:cluster/plan") view=PlanPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=OperationPage ssr=SsrMode::Async/>
                     <Route path=path!("/journal") view=JournalPage ssr=SsrMode::Async/>
+                    <Route path=path!("/notifications") view=NotificationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/login") view=SignInPage ssr=SsrMode::Async/>
                     <Route path=path!("/setup") view=SetupPage ssr=SsrMode::Async/>
                 </FlatRoutes>
@@ -52,9 +60,10 @@ pub struct Place {
     pub icon: &'static str,
 }
 
-pub const PLACES: [Place; 5] = [
+pub const PLACES: [Place; 6] = [
     Place { href: "/", name: "Overview", icon: "overview" },
     Place { href: "/services", name: "Services", icon: "services" },
+    Place { href: "/failover", name: "Failover", icon: "failover" },
     Place { href: "/databases", name: "Databases", icon: "databases" },
     Place { href: "/operations", name: "Operations", icon: "operations" },
     Place { href: "/journal", name: "Journal", icon: "journal" },

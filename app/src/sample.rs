@@ -126,6 +126,7 @@ impl Sample {
             reason: "the primary is gone".to_owned(),
             loss_accepted: true,
             overridden: plan.overridable_blockers().iter().map(ToString::to_string).collect(),
+            parent: None,
         };
         self.happens("olga", self.now, event);
         plan
@@ -176,6 +177,12 @@ fn estate() -> Estate {
         promotable: true,
     };
     Estate {
+        blackouts: Vec::new(),
+        hooks: Vec::new(),
+        observers: Vec::new(),
+        quorum: None,
+        server_observes: true,
+        monitoring: Vec::new(),
         name: "sample".to_owned(),
         detection: Detection { interval: Span::from_secs(1), timeout: Span::from_secs(1), failures: 3, samples: 3, recoveries: 3 },
         regions: vec![region("us-east-1"), region("us-west-2")],
@@ -190,6 +197,7 @@ fn estate() -> Estate {
             compliance: Vec::new(),
             owner: None,
             strategy: None,
+            traffic: None,
             endpoints: Vec::new(),
         }],
         strategies: Vec::new(),

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
 
 pub mod appearance;
+mod restraints;
 mod strip;
 pub mod view;
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 pub enum Role {
     /// Sees everything, changes nothing. Everyone who is signed in may do as much.
     Viewer,
-    /// Runs DR tests.
+    /// Runs DR tests: requests what moves nobody.
     Tester,
     /// Requests, resumes and cancels operations, and approves those that others requested.
     Operator,
@@ -50,9 +50,30 @@ impl FromStr for Role {
 #[serde(rename_all = "kebab-case")]
 pub enum Permission {
     Look,
+    /// Request, stop and close operations that move nobody.
+    Rehearse,
     RequestOperation,
     ApproveOperation,
+    /// Approve what sets a safety rule aside.
+    BreakGlass,
+    /// Pause automation, announce maintenance, acknowledge, switch the master switch.
+    Restrain,
+    /// Send a test through a channel of notifications: it may wake somebody.
+    TestChannels,
     KeepAccounts,
+}
+
+impl Permission {
+    pub const ALL: [Permission; 8] = [
+        Permission::Look,
+        Permission::Rehearse,
+        Permission::RequestOperation,
+        Permission::ApproveOperation,
+        Permission::BreakGlass,
+        Permission::Restrain,
+        Permission::TestChannels,
+        Permission::KeepAccounts,
+    ];
 }
 
 impl Permission {
@@ -60,8 +81,12 @@ impl Permission {
     pub fn granted_to(self) -> &'static [Role] {
         match self {
             Permission::Look => &Role::ALL,
+            Permission::Rehearse => &[Role::Tester, Role::Operator],
             Permission::RequestOperation => &[Role::Operator],
             Permission::ApproveOperation => &[Role::Operator, Role::Approver],
+            Permission::BreakGlass => &[Role::Approver],
+            Permission::Restrain => &[Role::Operator, Role::Approver],
+            Permission::TestChannels => &[Role::Operator, Role::Admin],
             Permission::KeepAccounts => &[Role::Admin],
         }
     }
@@ -71,8 +96,12 @@ impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Permission::Look => "look",
+            Permission::Rehearse => "run tests",
             Permission::RequestOperation => "request operations",
             Permission::ApproveOperation => "approve operations",
+            Permission::BreakGlass => "approve what breaks a safety rule",
+            Permission::Restrain => "pause automation, announce maintenance or switch the master switch",
+            Permission::TestChannels => "send test notifications",
             Permission::KeepAccounts => "keep accounts",
         })
     }
@@ -89,21 +118,16 @@ mod tests {
 
     #[test]
     fn who_may_what() {
-        let table: Vec<(Role, Vec<bool>)> = Role::ALL
-            .into_iter()
-            .map(|role| {
-                let all = [Permission::Look, Permission::RequestOperation, Permission::ApproveOperation, Permission::KeepAccounts];
-                (role, all.map(|permission| may(&BTreeSet::from([role]), permission)).to_vec())
-            })
-            .collect();
+        let table: Vec<(Role, Vec<bool>)> =
+            Role::ALL.into_iter().map(|role| (role, Permission::ALL.map(|permission| may(&BTreeSet::from([role]), permission)).to_vec())).collect();
         assert_eq!(
             table,
             [
-                (Role::Viewer, vec![true, false, false, false]),
-                (Role::Tester, vec![true, false, false, false]),
-                (Role::Operator, vec![true, true, true, false]),
-                (Role::Approver, vec![true, false, true, false]),
-                (Role::Admin, vec![true, false, false, true]),
+                (Role::Viewer, vec![true, false, false, false, false, false, false, false]),
+                (Role::Tester, vec![true, true, false, false, false, false, false, false]),
+                (Role::Operator, vec![true, true, true, true, false, true, true, false]),
+                (Role::Approver, vec![true, false, false, true, true, true, false, false]),
+                (Role::Admin, vec![true, false, false, false, false, false, true, true]),
             ]
         );
         assert!(!may(&BTreeSet::new(), Permission::Look), "no role, no access");

@@ -13,7 +13,7 @@ use std::{cmp::Reverse, collections::BTreeSet, fmt, str::FromStr};
 mod loss;
 mod ranking;
 pub use loss::{LossBound, ZeroLoss, loss_bound};
-pub use ranking::{Candidate, Exclusion, Urgency, lag, rank};
+pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out};
 
 /// A write-ahead log position, a byte offset into the log. Printed as PostgreSQL prints it, `16/B374D848`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -228,10 +228,12 @@ impl ClusterView {
             Some(NodeRole::Standby { .. }) | None => Vec::new(),
         }
     }
-    /// Whether, without `node`, the primary could acknowledge nothing: it waited for it, and no other standby streamed that
-    /// PostgreSQL could move on to when it is taken away.
+    /// Whether, without `node`, the primary could acknowledge nothing: it waited for it, and there is no other standby that
+    /// PostgreSQL could move on to when it is taken away. One that did not stream when the primary was last read may stream
+    /// now, and one that is dead may be started; what is declared counts, however it was seen.
     pub fn is_only_standby_to_confirm(&self, node: &NodeId) -> bool {
-        self.is_synchronous_peer(node) && self.other_streaming_peers(node).is_empty()
+        let is_third = |view: &NodeView| view.node != *node && self.primary().is_none_or(|primary| primary.node != view.node);
+        self.is_synchronous_peer(node) && self.other_streaming_peers(node).is_empty() && !self.nodes.iter().any(is_third)
     }
     /// Whether the primary last confirmed `node` as a synchronous, streaming peer.
     pub fn is_synchronous_peer(&self, node: &NodeId) -> bool {
@@ -294,6 +296,11 @@ impl ClusterView {
             Health::Down => NodeStanding::Down,
             Health::Unknown => NodeStanding::Unknown,
         }
+    }
+
+    /// What speaks against taking the copy on `view` for whole: it is further behind than `tolerance`, or nobody knows how far.
+    pub(crate) fn lags(&self, view: &NodeView, tolerance: Option<Span>) -> Option<Exclusion> {
+        ranking::lag_exclusion(self.primary(), view, tolerance)
     }
 
     /// Whether `view` receives WAL now, on the timeline of the node that takes the writes.

@@ -122,25 +122,46 @@ pub fn effective_tiers(estate: &Estate) -> BTreeMap<ServiceId, Tier> {
     graph.services.iter().zip(tiers).map(|(service, tier)| (service.id.clone(), tier)).collect()
 }
 
-/// `service` itself, then everything that depends on it, directly or not, in the order of the estate. Works for a
-/// dependency that no service defines, too.
-pub fn affected_by(estate: &Estate, service: &ServiceId) -> Vec<ServiceId> {
-    let mut users: HashMap<&ServiceId, Vec<&ServiceId>> = HashMap::new();
-    for user in &estate.services {
-        for need in &user.depends_on {
-            users.entry(need).or_default().push(&user.id);
-        }
-    }
-    let mut affected: HashSet<&ServiceId> = HashSet::from([service]);
-    let mut open = vec![service];
-    while let Some(current) = open.pop() {
-        for user in users.get(current).into_iter().flatten() {
-            if affected.insert(user) {
-                open.push(user);
+/// Who needs whom directly, built once where the blast radius of many services is asked for.
+pub struct Users<'a> {
+    users: HashMap<&'a ServiceId, Vec<&'a ServiceId>>,
+    /// Where each service stands in the estate.
+    place: HashMap<&'a ServiceId, usize>,
+}
+
+impl<'a> Users<'a> {
+    pub fn of(estate: &'a Estate) -> Self {
+        let mut users: HashMap<&ServiceId, Vec<&ServiceId>> = HashMap::new();
+        let mut place = HashMap::with_capacity(estate.services.len());
+        for (at, user) in estate.services.iter().enumerate() {
+            place.entry(&user.id).or_insert(at);
+            for need in &user.depends_on {
+                users.entry(need).or_default().push(&user.id);
             }
         }
+        Self { users, place }
     }
-    affected.remove(service);
-    let others = estate.services.iter().map(|other| &other.id).filter(|other| affected.remove(other));
-    std::iter::once(service).chain(others).cloned().collect()
+
+    /// `service` itself, then everything that depends on it, directly or not, in the order of the estate. Works for a
+    /// dependency that no service defines, too.
+    pub fn affected_by<'b>(&'b self, service: &'b ServiceId) -> Vec<&'b ServiceId> {
+        let mut known: HashSet<&ServiceId> = HashSet::from([service]);
+        let mut affected = vec![service];
+        let mut done = 0;
+        while let Some(current) = affected.get(done).copied() {
+            done += 1;
+            for user in self.users.get(current).into_iter().flatten() {
+                if known.insert(user) {
+                    affected.push(user);
+                }
+            }
+        }
+        affected[1..].sort_unstable_by_key(|user| self.place.get(user));
+        affected
+    }
+}
+
+/// `service` itself, then everything that depends on it, directly or not, in the order of the estate.
+pub fn affected_by(estate: &Estate, service: &ServiceId) -> Vec<ServiceId> {
+    Users::of(estate).affected_by(service).into_iter().cloned().collect()
 }

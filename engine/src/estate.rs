@@ -2,14 +2,16 @@
 //! database clusters. It is data a person edits (`engine/estate/default.toml` is the guide's platform), never code.
 
 use crate::{
-    id::{ClusterId, NodeId, RegionId, ServiceId, StrategyId},
-    time::Span,
+    id::{ClusterId, HookId, NodeId, ObserverId, RegionId, ServiceId, StrategyId},
+    time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
+mod monitoring;
 #[cfg(feature = "toml")]
 mod reading;
+pub use monitoring::Monitoring;
 #[cfg(feature = "toml")]
 pub use reading::EstateError;
 
@@ -19,6 +21,13 @@ pub use reading::EstateError;
 #[serde(deny_unknown_fields)]
 pub struct Estate {
     pub name: String,
+    /// Observers in so many places must agree before an endpoint counts as down. Where absent, two if there is an observer
+    /// beside the server, else the server alone decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
+    /// Whether the server probes the endpoints too. Where it is false, only the declared observers do.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub server_observes: bool,
     /// How a silent or failing probe becomes a verdict, where a cluster or endpoint does not say otherwise.
     #[serde(default)]
     pub detection: Detection,
@@ -30,6 +39,62 @@ pub struct Estate {
     pub strategies: Vec<Strategy>,
     #[serde(default, rename = "cluster")]
     pub clusters: Vec<Cluster>,
+    /// Times in which nothing is moved on purpose.
+    #[serde(default, rename = "blackout", skip_serializing_if = "Vec::is_empty")]
+    pub blackouts: Vec<Blackout>,
+    /// What is told of operations, so that nobody is woken by what is left on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitoring: Vec<Monitoring>,
+    /// Programs that run before and after operations.
+    #[serde(default, rename = "hook", skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+    /// Who probes the endpoints beside the server.
+    #[serde(default, rename = "observer", skip_serializing_if = "Vec::is_empty")]
+    pub observers: Vec<Observer>,
+}
+
+/// Programs that run before and after the operations on some services and their clusters. What they are stands in the server's
+/// configuration, so that editing the estate cannot run another program. In a test they do not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    pub id: HookId,
+    /// The services whose operations it is about; none for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceId>,
+    /// Whether it runs before anything is done. Where it fails then, nothing is done.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub before: bool,
+    /// Whether it runs at the end, whether the operation reached it or was undone. A failure then is recorded.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub after: bool,
+    #[serde(default = "Hook::default_timeout")]
+    pub timeout: Span,
+}
+
+impl Hook {
+    fn default_timeout() -> Span {
+        Span::from_secs(30)
+    }
+}
+
+/// Something that probes every endpoint from where it is and reports what it sees: `lifeboat agent --region …`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observer {
+    pub id: ObserverId,
+    /// Where it is. Observers in one region fail together, so they count as one.
+    pub region: RegionId,
+}
+
+/// A stretch of time in which planned moves and tests are refused; emergencies are not (row 68).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blackout {
+    /// RFC 3339 with an offset, `2026-12-24T00:00:00Z`.
+    pub from: Instant,
+    pub until: Instant,
+    pub reason: String,
 }
 
 /// A place whose parts can fail together.
@@ -102,6 +167,165 @@ pub struct Service {
     pub strategy: Option<StrategyId>,
     #[serde(default, rename = "endpoint", skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// How the clients of a service are sent to its regions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traffic {
+    /// Where clients come in, written like the target of an endpoint. Moves are proven through it.
+    pub address: String,
+    /// The header of an HTTP answer that names the region it came from. Without it a move is proven only by a good answer
+    /// and by reading the routing back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_header: Option<String>,
+    pub by: TrafficMeans,
+}
+
+/// What sends the clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TrafficMeans {
+    /// HAProxy's runtime API: the servers of `backend` are named like the regions.
+    Haproxy {
+        /// Path of the runtime API's socket.
+        socket: String,
+        backend: String,
+    },
+    /// The addresses under one name, changed by dynamic update (RFC 2136) on the zone's primary name server.
+    Dns {
+        /// `host:port` of the zone's primary name server.
+        server: String,
+        zone: String,
+        /// What clients look up; it lies in `zone`.
+        name: String,
+        /// For how long clients may keep an answer.
+        ttl: Span,
+        /// Name of the TSIG key; its secret is in the server's configuration, `[dns_key."NAME"]`.
+        key: String,
+        #[serde(default)]
+        algorithm: TsigAlgorithm,
+        /// What the name stands for while clients are sent to a region: IPv4 and IPv6 addresses, or one other name (CNAME).
+        targets: BTreeMap<RegionId, Vec<String>>,
+    },
+    /// A web service that is told where to send clients, and asked where it sends them.
+    Webhook {
+        /// Is posted `{"service", "from", "to", "idempotency_key"}`.
+        url: String,
+        /// Answers `{"regions": […]}`.
+        status_url: String,
+        /// Name of the bearer token; it is in the server's configuration, `[webhook_token.NAME]`, with where it may be sent.
+        token: String,
+    },
+    /// Programs on Lifeboat's own machine; their command lines are in the server's configuration, `[command.NAME]`, only.
+    Command { name: String },
+    /// One plain record set of a hosted zone of Amazon Route 53. Only in a server built with the cargo feature `aws`; whose
+    /// credentials are used says the server's configuration, `[aws]`.
+    Route53 {
+        /// Id of the hosted zone, `Z0123456789ABCDEFGHIJ`.
+        hosted_zone: String,
+        /// What clients look up; it lies in the zone. Nothing else may stand under it with this type: no alias, no weighted or
+        /// failover records, no health check.
+        name: String,
+        #[serde(default)]
+        record_type: RecordType,
+        /// For how long clients may keep an answer.
+        ttl: Span,
+        /// The record's values while clients are sent to a region.
+        targets: BTreeMap<RegionId, Vec<String>>,
+    },
+    /// The routing controls of Amazon's Application Recovery Controller, one for each region. As `route53`, only with the feature `aws`.
+    ArcRoutingControl {
+        /// The cluster's endpoints, tried in an order that changes: any of them may be gone when it matters.
+        endpoints: Vec<ArcEndpoint>,
+        /// The ARN of each region's routing control: On while clients are sent there.
+        controls: BTreeMap<RegionId, String>,
+        /// For how long clients may keep an answer of the records that the routing controls switch.
+        ttl: Span,
+    },
+    /// Remembers what it was told and moves nobody. Everything it does says SIMULATED.
+    Simulated {},
+}
+
+/// The type of a record set in Route 53.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordType {
+    #[default]
+    A,
+    #[serde(rename = "AAAA")]
+    Aaaa,
+    /// One other name.
+    #[serde(rename = "CNAME")]
+    Cname,
+}
+
+impl RecordType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+            RecordType::Cname => "CNAME",
+        }
+    }
+}
+
+/// One endpoint of an ARC cluster, as `DescribeCluster` names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArcEndpoint {
+    /// `https://….amazonaws.com/v1`.
+    pub url: String,
+    /// The region of AWS it is in; requests are signed for it.
+    pub region: String,
+}
+
+/// What a TSIG key is used with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TsigAlgorithm {
+    #[default]
+    HmacSha256,
+    HmacSha384,
+    HmacSha512,
+}
+
+impl TrafficMeans {
+    pub fn is_simulated(&self) -> bool {
+        matches!(self, TrafficMeans::Simulated {})
+    }
+    /// For how long clients may still go where they were sent before; `None` where they follow at once.
+    pub fn delay(&self) -> Option<Span> {
+        match self {
+            TrafficMeans::Dns { ttl, .. } | TrafficMeans::Route53 { ttl, .. } | TrafficMeans::ArcRoutingControl { ttl, .. } => Some(*ttl),
+            TrafficMeans::Haproxy { .. } | TrafficMeans::Webhook { .. } | TrafficMeans::Command { .. } | TrafficMeans::Simulated {} => None,
+        }
+    }
+    /// The limit of a step that sends clients. Route 53 tells its name servers one after the other, as a rule within a minute.
+    pub fn limit(&self) -> Span {
+        match self {
+            TrafficMeans::Route53 { .. } => Span::from_secs(90),
+            TrafficMeans::Haproxy { .. }
+            | TrafficMeans::Dns { .. }
+            | TrafficMeans::Webhook { .. }
+            | TrafficMeans::Command { .. }
+            | TrafficMeans::ArcRoutingControl { .. }
+            | TrafficMeans::Simulated {} => Span::from_secs(10),
+        }
+    }
+    /// What it is, for people.
+    pub fn in_words(&self) -> String {
+        match self {
+            TrafficMeans::Haproxy { backend, .. } => format!("HAProxy, backend {backend}"),
+            TrafficMeans::Dns { name, .. } => format!("DNS, {name} by dynamic update"),
+            TrafficMeans::Webhook { url, .. } => format!("the webhook {url}"),
+            TrafficMeans::Command { name } => format!("the command {name}"),
+            TrafficMeans::Route53 { name, .. } => format!("Route 53, {name}"),
+            TrafficMeans::ArcRoutingControl { controls, .. } => format!("ARC, {} routing controls", controls.len()),
+            TrafficMeans::Simulated {} => "a simulator".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -127,7 +351,8 @@ impl fmt::Display for DataClass {
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     pub region: RegionId,
-    /// `http://host:port/path`, `https://…` or `tcp://host:port`. No other scheme is ever probed.
+    /// `http://host:port/path`, `https://…` or `tcp://host:port`. No other scheme is ever probed. `heartbeat` for what cannot
+    /// be probed: the service itself says that it is well, once in every interval of its detection rule.
     pub target: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detection: Option<Detection>,
@@ -204,6 +429,60 @@ pub struct Strategy {
     pub replication: Replication,
     /// A standby further behind than this may not be promoted in a planned move.
     pub lag_tolerance: Span,
+    /// When samples of what is under this strategy become a verdict, where an endpoint or a cluster does not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
+    /// The product waits this long after the verdict before it starts a failover or asks for one.
+    #[serde(default)]
+    pub wait: Span,
+    /// After a failover the product starts no other one on the same service for this long. A failback starts no cooldown.
+    #[serde(default = "Strategy::default_cooldown")]
+    pub cooldown: Span,
+    /// A region must have been well for this long before clients return to it.
+    #[serde(default = "Strategy::default_dwell")]
+    pub dwell: Span,
+    /// At least so many regions that are well stay on in every move.
+    #[serde(default = "Strategy::default_minimum")]
+    pub minimum_on: u32,
+    /// So many different people must approve what takes an approval, none of them the one who requested it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub approvals: u32,
+    /// How long a planned move of clients can be taken back after it was proven. Where absent it is final at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitWindow>,
+}
+
+/// The time in which people commit a planned move of clients or roll it back, and what happens where they do neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitWindow {
+    pub window: Span,
+    pub then: AtEnd,
+}
+
+/// What follows when nobody has decided by the end of a commit window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtEnd {
+    Commit,
+    /// Clients are sent back, unless where they came from is not known to be well.
+    RollBack,
+}
+
+impl Strategy {
+    fn default_cooldown() -> Span {
+        Span::from_mins(30)
+    }
+    fn default_dwell() -> Span {
+        Span::from_mins(10)
+    }
+    fn default_minimum() -> u32 {
+        1
+    }
+    /// The primary region, then the others in their order, each once.
+    pub fn regions(&self) -> impl Iterator<Item = &RegionId> {
+        std::iter::once(&self.primary_region).chain(self.recovery_regions.iter().filter(|region| **region != self.primary_region))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,8 +556,17 @@ pub struct Node {
     pub promotable: bool,
 }
 
+fn one() -> u32 {
+    1
+}
+fn is_one(value: &u32) -> bool {
+    *value == 1
+}
 fn yes() -> bool {
     true
+}
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,7 +580,26 @@ pub enum DeclaredRole {
     Standby,
 }
 
+impl Endpoint {
+    /// Whether it is not probed, but says by itself that it is well.
+    pub fn is_heartbeat(&self) -> bool {
+        self.target == "heartbeat"
+    }
+}
+
 impl Estate {
+    /// The number of places whose observers must agree before an endpoint counts as down.
+    pub fn quorum(&self) -> u32 {
+        self.quorum.unwrap_or(if self.places() > 1 { 2 } else { 1 })
+    }
+    /// In how many places there are observers; the server is a place of its own.
+    pub fn places(&self) -> usize {
+        let regions: std::collections::BTreeSet<&RegionId> = self.observers.iter().map(|observer| &observer.region).collect();
+        regions.len() + usize::from(self.server_observes)
+    }
+    pub fn observer(&self, id: &ObserverId) -> Option<&Observer> {
+        self.observers.iter().find(|observer| &observer.id == id)
+    }
     pub fn service(&self, id: &ServiceId) -> Option<&Service> {
         self.services.iter().find(|service| &service.id == id)
     }
@@ -305,9 +612,26 @@ impl Estate {
     pub fn region(&self, id: &RegionId) -> Option<&Region> {
         self.regions.iter().find(|region| &region.id == id)
     }
-    /// The detection rule of a cluster: its own, else the estate's.
+    /// The strategy of a service, where it names one that exists.
+    pub fn strategy_of(&self, service: &Service) -> Option<&Strategy> {
+        self.strategy(service.strategy.as_ref()?)
+    }
+    /// How many different people must approve a move under this strategy. At least one, whatever is declared.
+    pub fn approvals_for(&self, strategy: Option<&StrategyId>) -> u32 {
+        strategy.and_then(|id| self.strategy(id)).map_or(1, |strategy| strategy.approvals.max(1))
+    }
+    /// The detection rule of a cluster: its own, else its strategy's, else the estate's.
     pub fn detection_of(&self, cluster: &Cluster) -> Detection {
-        cluster.detection.unwrap_or(self.detection)
+        let strategy = || self.strategy(cluster.strategy.as_ref()?)?.detection;
+        cluster.detection.or_else(strategy).unwrap_or(self.detection)
+    }
+    /// The detection rule of an endpoint: its own, else its service's strategy's, else the estate's.
+    pub fn detection_at(&self, service: &Service, endpoint: &Endpoint) -> Detection {
+        endpoint.detection.or_else(|| self.strategy_of(service)?.detection).unwrap_or(self.detection)
+    }
+    /// The blackout window in force at `now`; of several the one that ends last.
+    pub fn blackout_at(&self, now: Instant) -> Option<&Blackout> {
+        self.blackouts.iter().filter(|window| window.from <= now && now < window.until).max_by_key(|window| window.until)
     }
     /// The lag a standby may have in a planned move: the strategy's, the one place it is stated.
     pub fn lag_tolerance_of(&self, cluster: &Cluster) -> Option<Span> {

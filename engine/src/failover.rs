@@ -1,18 +1,31 @@
-//! Operations: what moves the writes of a cluster, from the request to the proof. A plan (`plan`, made by `planning`) says what
-//! would be done, the state machine (`next`) what may happen to it, and the record below what did happen.
+//! Operations: what moves the writes of a cluster or the clients of a service, from the request to the proof. A plan (`plan`,
+//! made by `planning`, `traffic` and `evacuation`) says what would be done, the state machine (`next`) what may happen to it, and the
+//! record below what did happen.
 
 use crate::{
-    id::{AccountName, OperationId},
+    estate::AtEnd,
+    id::{AccountName, OperationId, RegionId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
+mod blocker;
+pub mod evacuation;
+pub mod halting;
+mod hooks;
+pub mod measuring;
+mod monitoring;
 pub mod next;
 pub mod plan;
 pub mod planning;
+mod step;
+pub mod traffic;
 
+pub use blocker::Blocker;
 pub use next::{Illegal, Moment, State};
-pub use plan::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan, Step};
+pub use plan::{Change, DatabaseChange, EvacuationChange, Mode, OperationKind, Plan, TrafficChange};
+pub use step::{Action, FenceMeans, HookMoment, OnFailure, Step};
 
 /// Who did something, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +33,15 @@ pub struct Stamp {
     pub by: AccountName,
     pub at: Instant,
     pub reason: String,
+}
+
+/// A commit that an operation waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaited {
+    pub step: usize,
+    pub until: Instant,
+    /// What follows at that moment, if nobody decides before.
+    pub then: AtEnd,
 }
 
 /// One operation with everything that happened to it.
@@ -35,11 +57,33 @@ pub struct Operation {
     pub loss_accepted: bool,
     /// The blockers that were overridden, in the words that were shown.
     pub overridden: Vec<String>,
+    /// Everybody who approved it so far, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Stamp>,
+    /// The approval that completed them.
     pub approved: Option<Stamp>,
     pub started_at: Option<Instant>,
     pub ended_at: Option<Instant>,
     /// Why it ended, or why it stands in doubt.
     pub outcome: Option<String>,
+    /// The evacuation it is a part of; that one was approved for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<OperationId>,
+    /// When a planned operation was made an emergency on its way, by whom and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Stamp>,
+    /// Who committed it before its commit window was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Stamp>,
+    /// Who asked to stop it while it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Stamp>,
+    /// Who took note of how it ended: a cooldown ends, and the product may act again after a failed run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Stamp>,
+    /// When the clock was last set since what it is about began: its times do not say how long anything took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_set: Option<Instant>,
     /// One per step of the plan, in its order.
     pub steps: Vec<StepRecord>,
     pub measured: Measured,
@@ -55,17 +99,89 @@ impl Operation {
     pub fn next_step(&self) -> Option<usize> {
         self.steps.iter().position(|step| !step.state.is_over())
     }
-    /// Whether the target has been promoted, or may have been: from here on there is no way back, only forward.
+    /// Whether the target has been promoted, or may have been: from here on there is no way back, only forward. The same
+    /// is true once clients were sent away from what failed, once members of an evacuation have moved, and once a host agent
+    /// has ended a node that it will not start again.
     pub fn passed_promotion(&self) -> bool {
-        self.plan
-            .steps
-            .iter()
-            .zip(&self.steps)
-            .any(|(step, record)| matches!(step.action, Action::Promote { .. }) && record.state != StepState::Pending)
+        let is_last_send = |to: &BTreeSet<RegionId>| self.plan.traffic().is_some_and(|change| change.to == *to);
+        let has_no_way_back = |action: &Action, state: StepState| match action {
+            Action::Promote { .. } => true,
+            Action::Fence { by: FenceMeans::HostAgent, .. } => state == StepState::Done,
+            Action::MoveWave { .. } => self.mode() != Mode::Test,
+            Action::SendClients { to, .. } => self.mode() == Mode::Emergency && is_last_send(to),
+            _ => false,
+        };
+        let mut begun = self.plan.steps.iter().zip(&self.steps).filter(|(_, record)| record.state != StepState::Pending);
+        begun.any(|(step, record)| has_no_way_back(&step.action, record.state))
     }
-    /// Steps that failed without stopping the operation.
+    /// The step at which it stands in doubt: the one that failed last, else the first that is not over.
+    pub fn step_in_doubt(&self) -> Option<usize> {
+        if self.state != State::InDoubt {
+            return None;
+        }
+        let last = self.steps.iter().rposition(|step| step.state != StepState::Pending);
+        last.filter(|at| self.steps[*at].state == StepState::Failed).or_else(|| self.next_step())
+    }
+    /// Whether a person may leave a step out. That a node follows again is what a rejoin is for: without the proof it would
+    /// succeed, and call a cluster protected, on nothing. Elsewhere that only tidies up.
+    pub fn may_skip(&self, step: usize) -> bool {
+        let proves = |action: &Action| self.plan.kind == OperationKind::Rejoin && matches!(action, Action::ProveStreaming { .. });
+        self.plan.steps.get(step).is_some_and(|step| step.action.may_be_skipped() && !proves(&step.action))
+    }
+    /// Whether it is a planned move of clients that can still become an emergency.
+    pub fn can_be_escalated(&self) -> bool {
+        let moves = self.plan.database().is_none() && self.mode() == Mode::Planned && matches!(self.state, State::Running | State::InDoubt);
+        // What is proven is no emergency any more: as one it could not be rolled back.
+        moves && self.awaits_commit().is_none()
+    }
+    /// Whether its end holds automation back until a person takes note of it: a failed run, or a failover that is cooling down.
+    pub fn awaits_acknowledgement(&self) -> bool {
+        let moved = self.started_at.is_some() && self.plan.mode() != Mode::Test;
+        moved && self.acknowledged.is_none() && matches!(self.state, State::Succeeded | State::Failed | State::Closed)
+    }
+    /// Whether the end was reached and proven; what is left of the steps tidies up behind it.
+    pub fn is_proven(&self) -> bool {
+        let proves = |action: &Action| matches!(action, Action::ProveWrite { .. } | Action::ProveClients { .. });
+        self.plan.steps.iter().zip(&self.steps).any(|(step, record)| proves(&step.action) && record.state == StepState::Done)
+    }
+    /// How many more people must approve it before it may start; zero where it takes no approval, or waits for none.
+    pub fn approvals_missing(&self) -> u32 {
+        if self.state != State::Requested {
+            return 0;
+        }
+        self.plan.approvals.saturating_sub(u32::try_from(self.approvals.len()).unwrap_or(u32::MAX))
+    }
+    /// The step at which it waits for somebody to commit it, and the moment at which that ends. The moment counts from the
+    /// proof, so that a server that was restarted meanwhile keeps to it. An emergency has nothing to go back to, and waits for none.
+    pub fn awaits_commit(&self) -> Option<Awaited> {
+        let runs = |at: &usize| {
+            self.state == State::Running && self.escalated.is_none() && self.steps.get(*at).is_some_and(|record| record.state == StepState::Running)
+        };
+        let step = self.plan.steps.iter().position(|step| matches!(step.action, Action::AwaitCommit { .. })).filter(runs)?;
+        let Action::AwaitCommit { window, then, .. } = self.plan.steps.get(step)?.action else { return None };
+        let proven = self.steps[..step].iter().filter_map(|record| record.ended_at).max().or(self.started_at)?;
+        Some(Awaited { step, until: proven + window.as_delta(), then })
+    }
+    /// Whether clients have been sent elsewhere, or may have been.
+    pub fn changed_routing(&self) -> bool {
+        self.plan.steps.iter().zip(&self.steps).any(|(step, record)| step.action.changes_routing() && record.state != StepState::Pending)
+    }
+    /// How errors are treated now.
+    pub fn mode(&self) -> Mode {
+        if self.escalated.is_some() { Mode::Emergency } else { self.plan.mode() }
+    }
+    /// What follows when `step` fails now.
+    pub fn on_failure(&self, step: &Step) -> OnFailure {
+        if self.escalated.is_some() { step.in_emergency.unwrap_or(step.on_failure) } else { step.on_failure }
+    }
+    /// Whether a wave of an evacuation left something behind.
+    pub fn left_behind(&self) -> bool {
+        let fell_short = |record: &StepRecord| matches!(record.state, StepState::Failed | StepState::Skipped);
+        self.plan.steps.iter().zip(&self.steps).any(|(step, record)| matches!(step.action, Action::MoveWave { .. }) && fell_short(record))
+    }
+    /// Steps that failed without stopping the operation, or were left out.
     pub fn shortfalls(&self) -> impl Iterator<Item = &StepRecord> {
-        self.steps.iter().filter(|step| matches!(step.state, StepState::Failed))
+        self.steps.iter().filter(|step| matches!(step.state, StepState::Failed | StepState::Skipped))
     }
 }
 
@@ -103,13 +219,15 @@ pub enum StepState {
     Undone,
     /// Its undoing failed.
     UndoFailed,
+    /// Left out by a person, who said why. Never shown as done.
+    Skipped,
 }
 
 impl StepState {
     pub fn is_over(self) -> bool {
         match self {
             StepState::Pending | StepState::Running => false,
-            StepState::Done | StepState::Overridden | StepState::Failed | StepState::Undone | StepState::UndoFailed => true,
+            StepState::Done | StepState::Overridden | StepState::Failed | StepState::Undone | StepState::UndoFailed | StepState::Skipped => true,
         }
     }
 }

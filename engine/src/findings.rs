@@ -2,19 +2,26 @@
 //! (Model: omicron's blippy.)
 
 use crate::{
+    automation::{Decision, Verdict},
     dependencies,
+    failover::State,
     health::Health,
-    id::{ClusterId, NodeId, OperationId, RegionId, ServiceId},
+    id::{ClusterId, HookId, MonitoringId, NodeId, ObserverId, OperationId, RegionId, ServiceId},
     picture::Picture,
+    restraints::Restraint,
     strategies,
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 mod clusters;
 mod declared;
+mod operations;
 mod platform;
 mod remedies;
+mod traffic;
+pub use operations::runs_to_acknowledge;
 
 /// How bad it is, in the words and order of every page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,8 +81,14 @@ pub enum Complaint {
     PartDeclaredTwice { what: String },
     #[error("the cluster {cluster} belongs to {service}, a service that is not declared")]
     UndeclaredService { cluster: ClusterId, service: ServiceId },
+    #[error("the monitoring {monitoring} is to be told of {service}, which is not declared")]
+    MonitoringOfNothing { monitoring: MonitoringId, service: ServiceId },
     #[error("the detection rule of {of} cannot be used, so nothing under it is judged: {}", mistakes.join("; "))]
     DetectionMistaken { of: String, mistakes: Vec<String> },
+    #[error("the strategy {strategy} asks for {approvals} approvals, and only {able} enabled accounts may approve: nothing under it can be moved")]
+    TooFewApprovers { strategy: String, approvals: u32, able: usize },
+    #[error("the hook {hook} is about {service}, which is not declared")]
+    HookOfNothing { hook: HookId, service: ServiceId },
     #[error("the strategy {strategy} names no recovery region other than its primary one")]
     NoRecoveryRegion { strategy: String },
     #[error("the strategy {strategy} recovers in {}, where no promotable node stands", regions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))]
@@ -86,6 +99,12 @@ pub enum Complaint {
     UndeclaredRegion { of: String, region: RegionId },
     #[error("{of} names the strategy {strategy}, which is not declared")]
     UndeclaredStrategy { of: String, strategy: String },
+    #[error("{quorum} places must agree before an endpoint counts as down, and there are observers in {places} only")]
+    QuorumOutOfReach { quorum: u32, places: usize },
+    #[error("the word of the observer {observer} does not count: {why}")]
+    ObserverUncounted { observer: ObserverId, why: String },
+    #[error("too few observers see for anything to count as down: {counted} places of the {quorum} that must agree")]
+    TooFewObservers { quorum: u32, counted: usize },
     #[error("{service} is {health} in {region}: {why}")]
     EndpointNotHealthy { service: ServiceId, region: RegionId, health: Health, why: String },
     #[error("no node takes writes: {why}")]
@@ -134,10 +153,41 @@ pub enum Complaint {
     AgentSilent { region: RegionId, why: String },
     #[error("no host agent is set up in {region}, so no node there can be fenced by proof, stopped or started")]
     NoHostAgent { region: RegionId },
+    #[error(
+        "clients of {service} are sent to {}, but are meant to be in {}",
+        crate::failover::plan::names_or_none(seen),
+        crate::failover::plan::names_or_none(intended)
+    )]
+    TrafficStrayed { service: ServiceId, intended: BTreeSet<RegionId>, seen: BTreeSet<RegionId> },
+    #[error("where clients of {service} are sent is not known: {why}")]
+    TrafficUnknown { service: ServiceId, why: String },
+    #[error("clients of {service} are sent to no region")]
+    TrafficClosed { service: ServiceId },
+    #[error("{service} is UNPROTECTED: {}", missing.join("; "))]
+    ServiceUnprotected { service: ServiceId, missing: Vec<String> },
+    #[error("{service} has reduced protection: {}", missing.join("; "))]
+    ServiceReducedProtection { service: ServiceId, missing: Vec<String> },
+    #[error("SIMULATED: only a simulator sends the clients of {service}, so no failover of it moves anybody")]
+    TrafficSimulated { service: ServiceId },
+    #[error("{service} names no strategy, so nothing says where its clients belong")]
+    TrafficWithoutStrategy { service: ServiceId },
+    #[error("{}", decision_in_words(decision))]
+    Undecided { decision: Box<Decision> },
+    #[error("{}{}: {reason} ({by})", what.in_words(), until.map(|until| format!(" until {}", until.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default())]
+    Restrained { what: Restraint, by: String, until: Option<Instant>, reason: String },
     #[error("the journal is broken: {break_}")]
     JournalBroken { break_: String },
     #[error("the {kind} {} stands IN DOUBT: {why}", operation.short())]
     OperationInDoubt { operation: OperationId, kind: String, why: String },
+    #[error("the last {kind} ({}) is {state} and nobody has taken note of it, so Lifeboat starts nothing there by itself", operation.short())]
+    RunUnacknowledged { operation: OperationId, kind: String, state: State },
+    #[error(
+        "the {kind} {} {} SAFETY RULES: {}",
+        operation.short(),
+        if *state == State::Requested { "WOULD BREAK" } else { "BREAKS" },
+        rules.join("; ")
+    )]
+    SafetyRulesBroken { operation: OperationId, kind: String, state: State, rules: Vec<String> },
 }
 
 /// The objective an inversion is about.
@@ -160,12 +210,28 @@ pub fn all(picture: &Picture) -> Vec<Finding> {
     let mut found = dependencies::findings(&picture.estate);
     found.extend(declared::findings(&picture.estate));
     found.extend(platform::findings(picture));
+    found.extend(traffic::findings(picture));
+    found.extend(operations::findings(picture));
     for cluster in &picture.estate.clusters {
         found.extend(clusters::findings(picture, cluster));
         found.extend(strategies::findings(picture, cluster));
     }
     found.sort_by_cached_key(|finding| (finding.severity, finding.about.clone(), finding.complaint.to_string()));
     found
+}
+
+/// What the product has decided about a failure that is not being dealt with.
+fn decision_in_words(decision: &Decision) -> String {
+    let name = decision.scope.name();
+    let target = decision.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+    match decision.verdict {
+        Verdict::Recommend => format!("{name} fails; a failover{target} is recommended, and the declared mode leaves it to a person"),
+        Verdict::Start | Verdict::Request => format!("{name} fails; Lifeboat {}{target}", decision.verdict),
+        Verdict::Hold => {
+            let holds: Vec<String> = decision.holds.iter().map(ToString::to_string).collect();
+            format!("{name} fails and Lifeboat does nothing: {}", holds.join("; "))
+        }
+    }
 }
 
 fn inversion_in_words(service: &ServiceId, objective: Objective, target: Span, weaker: Span, path: &[ServiceId]) -> String {

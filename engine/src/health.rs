@@ -5,11 +5,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 mod judging;
+mod panel;
 mod regions;
 mod series;
+mod sight;
 pub use judging::judge;
+pub use panel::{Panel, Vote};
 pub use regions::failed_regions;
+pub(crate) use regions::healths;
 pub use series::Series;
+pub use sight::{Sight, Sights};
 
 /// What is believed of one probed thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
-//! Identifiers as types, so that a node can never be passed where a service is meant. All are parsed once, at the edge.
+//! Identifiers as types, so that a node can never be passed where a service is meant. All are parsed once, at the edge, and
+//! shared from there on: a picture of ten thousand services names each of them many times.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +13,8 @@ pub enum IdError {
     TooLong(String),
     #[error("“{0}” may hold only lower-case letters, digits and hyphens, and must start and end with a letter or digit")]
     BadCharacter(String),
+    #[error("“{0}” is not cluster/…, service/… or region/…")]
+    NotAScope(String),
     #[error("“{0}” is not an operation id (a UUID)")]
     NotUuid(String),
 }
@@ -33,7 +36,7 @@ macro_rules! slug {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -43,7 +46,7 @@ macro_rules! slug {
         impl FromStr for $name {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
-                parse_slug(text).map(Self)
+                parse_slug(text).map(|text| Self(text.into()))
             }
         }
         impl TryFrom<String> for $name {
@@ -54,7 +57,7 @@ macro_rules! slug {
         }
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.to_string()
             }
         }
         impl fmt::Display for $name {
@@ -75,13 +78,105 @@ slug!(/** A region of the platform, for example `us-east-1`. */ RegionId);
 slug!(/** A database cluster. */ ClusterId);
 slug!(/** One database server of a cluster. */ NodeId);
 slug!(/** A declared recovery strategy. */ StrategyId);
+slug!(/** A declared hook: programs that run before and after operations. */ HookId);
+slug!(/** A declared monitoring that is told of operations. */ MonitoringId);
 slug!(/** The name a person signs in with. */ AccountName);
+slug!(/** A place that probes and reports what it sees. */ ObserverId);
+
+impl ObserverId {
+    /// The server, which probes everything itself. No declared observer may have this name.
+    pub fn server() -> Self {
+        Self("server".into())
+    }
+}
+slug!(/** A configured way to tell people outside of the pages. */ ChannelName);
 
 impl AccountName {
     /// Stands where no person is recorded. No account can have this name: names are checked on the way in, and this one
     /// is reserved by `decide`.
     pub fn nobody() -> Self {
-        Self("nobody".to_owned())
+        Self("nobody".into())
+    }
+}
+
+impl AccountName {
+    /// The product itself, where a person's name would stand. Reserved like `nobody`.
+    pub fn lifeboat() -> Self {
+        Self("lifeboat".into())
+    }
+    /// Whether no person may have this name.
+    pub fn is_reserved(&self) -> bool {
+        *self == Self::nobody() || *self == Self::lifeboat()
+    }
+}
+
+/// What an operation, a decision or a restraint is about. Written `cluster/user-database`, `service/api-gateway`,
+/// `region/us-east-1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Scope {
+    Cluster(ClusterId),
+    Service(ServiceId),
+    Region(RegionId),
+}
+
+impl Scope {
+    /// The id alone, for sentences.
+    pub fn name(&self) -> &str {
+        match self {
+            Scope::Cluster(id) => id.as_str(),
+            Scope::Service(id) => id.as_str(),
+            Scope::Region(id) => id.as_str(),
+        }
+    }
+    pub fn service(&self) -> Option<&ServiceId> {
+        match self {
+            Scope::Service(id) => Some(id),
+            Scope::Cluster(_) | Scope::Region(_) => None,
+        }
+    }
+    pub fn cluster(&self) -> Option<&ClusterId> {
+        match self {
+            Scope::Cluster(id) => Some(id),
+            Scope::Service(_) | Scope::Region(_) => None,
+        }
+    }
+    pub fn region(&self) -> Option<&RegionId> {
+        match self {
+            Scope::Region(id) => Some(id),
+            Scope::Service(_) | Scope::Cluster(_) => None,
+        }
+    }
+}
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Cluster(id) => write!(f, "cluster/{id}"),
+            Scope::Service(id) => write!(f, "service/{id}"),
+            Scope::Region(id) => write!(f, "region/{id}"),
+        }
+    }
+}
+impl FromStr for Scope {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.split_once('/') {
+            Some(("cluster", id)) => id.parse().map(Scope::Cluster),
+            Some(("service", id)) => id.parse().map(Scope::Service),
+            Some(("region", id)) => id.parse().map(Scope::Region),
+            _ => Err(IdError::NotAScope(text.chars().take(80).collect())),
+        }
+    }
+}
+impl TryFrom<String> for Scope {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+impl From<Scope> for String {
+    fn from(scope: Scope) -> String {
+        scope.to_string()
     }
 }
 
@@ -106,6 +201,17 @@ impl FromStr for OperationId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.parse().map(Self).map_err(|_| IdError::NotUuid(text.chars().take(80).collect()))
+    }
+}
+
+/// One message on its way to one channel: a UUID version 7, also the key by which a receiver knows one it has had already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(pub uuid::Uuid);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

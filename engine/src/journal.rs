@@ -5,10 +5,14 @@
 
 use crate::{
     access::Role,
+    automation::{Case, Decision},
     failover::{Measured, Operation, Plan, StepState},
+    findings::Severity,
     health::Health,
-    id::{AccountName, ClusterId, NodeId, OperationId, RegionId, ServiceId},
-    time::Instant,
+    id::{AccountName, ChannelName, ClusterId, NodeId, ObserverId, OperationId, RegionId, Scope, ServiceId},
+    notifications::IncidentKey,
+    restraints::{Held, Restraint},
+    time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub mod chain;
 mod decide;
 mod records;
-pub use decide::{Refusal, decide, permission_for, void_reasons};
+pub use decide::{Refusal, decide, permission_for, void_reasons, voids};
 pub use records::Misfit;
 
 /// Who acts.
@@ -59,6 +63,8 @@ pub enum Command {
         operation: OperationId,
         shown_hash: String,
         plan_now: Box<Plan>,
+        /// Needed where data may be lost and the requester, the product itself, could not accept that.
+        accept_loss: bool,
         reason: String,
     },
     Decline {
@@ -78,6 +84,52 @@ pub enum Command {
     Close {
         operation: OperationId,
         reason: String,
+    },
+    /// Leave the step at which an operation stands in doubt out, where that can do no harm.
+    Skip {
+        operation: OperationId,
+        reason: String,
+    },
+    /// Make a planned operation an emergency on its way: errors of the side that is left stop it no more.
+    Escalate {
+        operation: OperationId,
+        reason: String,
+    },
+    /// Make a move final before its commit window is over.
+    Commit {
+        operation: OperationId,
+        reason: String,
+    },
+    /// Stop an operation that runs, after the step it is at. In its commit window that rolls it back.
+    Abort {
+        operation: OperationId,
+        reason: String,
+    },
+    /// Take note of how an operation ended, so that the product may act again.
+    Acknowledge {
+        operation: OperationId,
+        reason: String,
+    },
+    Restrain {
+        what: Restraint,
+        until: Option<Instant>,
+        reason: String,
+    },
+    Release {
+        what: Restraint,
+        reason: String,
+    },
+    /// Take note of an incident: no more reminders of it, as long as it gets no worse. What it says and how bad it is are
+    /// added by the caller, from what is open now.
+    AcknowledgeIncident {
+        incident: IncidentKey,
+        severity: Severity,
+        title: String,
+        reason: String,
+    },
+    /// Try out whether a channel of notifications reaches anybody.
+    TestChannel {
+        channel: ChannelName,
     },
     AddAccount {
         name: AccountName,
@@ -146,6 +198,12 @@ pub enum Event {
         since: Option<Instant>,
         why: String,
     },
+    /// An observer fell silent, sees nothing any more, or sees again.
+    ObserverChanged {
+        observer: ObserverId,
+        to: ObserverStanding,
+        since: Instant,
+    },
     /// The node that takes the writes was seen to be another one.
     PrimaryObserved {
         cluster: ClusterId,
@@ -169,6 +227,79 @@ pub enum Event {
     ExposureEnded {
         cluster: ClusterId,
     },
+    /// The regions that clients of a service are sent to were read for the first time; they count as intended.
+    TrafficAdopted {
+        service: ServiceId,
+        regions: BTreeSet<RegionId>,
+    },
+    /// Clients are sent elsewhere than intended, and no operation of ours did that.
+    TrafficStrayed {
+        service: ServiceId,
+        intended: BTreeSet<RegionId>,
+        seen: BTreeSet<RegionId>,
+    },
+    TrafficReturned {
+        service: ServiceId,
+    },
+    /// From here on the service could not survive the loss of a region, or only with less than all its regions.
+    ServiceExposureBegan {
+        service: ServiceId,
+        unprotected: bool,
+        missing: Vec<String>,
+    },
+    ServiceExposureEnded {
+        service: ServiceId,
+    },
+    /// Probes failed, too few of them for a verdict, and it is well again: why nothing was done.
+    Wavered {
+        of: Subject,
+        since: Instant,
+        /// The most that failed among the last `samples`.
+        failed: u32,
+        needed: u32,
+        samples: u32,
+    },
+    /// The clock went another way than time: it was set, or the machine stood still.
+    ClockJumped {
+        /// What it would have said.
+        from: Instant,
+        /// What it said.
+        to: Instant,
+    },
+    /// What the product does about a failure, or why it does nothing.
+    Decided {
+        decision: Box<Decision>,
+    },
+    /// What was decided about is well again, or no clients are sent to it any more.
+    CaseClosed {
+        scope: Scope,
+        lasted: Span,
+    },
+    Restrained {
+        what: Restraint,
+        until: Option<Instant>,
+        reason: String,
+    },
+    Released {
+        what: Restraint,
+        reason: String,
+    },
+    /// A restraint ended by itself.
+    RestraintEnded {
+        what: Restraint,
+        why: String,
+    },
+    /// Somebody looks after an incident; how bad it was then.
+    IncidentAcknowledged {
+        incident: IncidentKey,
+        severity: Severity,
+        title: String,
+        reason: String,
+    },
+    /// A test was sent through a channel; how that ended is kept with the deliveries.
+    ChannelTested {
+        channel: ChannelName,
+    },
     OperationRequested {
         id: OperationId,
         plan: Box<Plan>,
@@ -176,11 +307,21 @@ pub enum Event {
         reason: String,
         loss_accepted: bool,
         overridden: Vec<String>,
+        /// The running evacuation that asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<OperationId>,
     },
     OperationApproved {
         id: OperationId,
         plan_hash: String,
         reason: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        loss_accepted: bool,
+    },
+    /// The approval before it set these safety rules aside (row 61).
+    SafetyRulesBroken {
+        id: OperationId,
+        rules: Vec<String>,
     },
     OperationDeclined {
         id: OperationId,
@@ -241,6 +382,27 @@ pub enum Event {
         id: OperationId,
         reason: String,
     },
+    StepSkipped {
+        id: OperationId,
+        step: usize,
+        reason: String,
+    },
+    OperationEscalated {
+        id: OperationId,
+        reason: String,
+    },
+    OperationCommitted {
+        id: OperationId,
+        reason: String,
+    },
+    OperationAborted {
+        id: OperationId,
+        reason: String,
+    },
+    OperationAcknowledged {
+        id: OperationId,
+        reason: String,
+    },
 }
 
 impl Event {
@@ -249,6 +411,7 @@ impl Event {
         match self {
             Event::OperationRequested { id, .. }
             | Event::OperationApproved { id, .. }
+            | Event::SafetyRulesBroken { id, .. }
             | Event::OperationDeclined { id, .. }
             | Event::OperationCancelled { id, .. }
             | Event::OperationVoided { id, .. }
@@ -262,7 +425,12 @@ impl Event {
             | Event::OperationFailed { id, .. }
             | Event::OperationInDoubt { id, .. }
             | Event::OperationResumed { id, .. }
-            | Event::OperationClosed { id, .. } => Some(*id),
+            | Event::OperationClosed { id, .. }
+            | Event::StepSkipped { id, .. }
+            | Event::OperationEscalated { id, .. }
+            | Event::OperationCommitted { id, .. }
+            | Event::OperationAborted { id, .. }
+            | Event::OperationAcknowledged { id, .. } => Some(*id),
             _ => None,
         }
     }
@@ -272,10 +440,35 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Subject {
-    Node { cluster: ClusterId, node: NodeId },
-    Endpoint { service: ServiceId, region: RegionId },
-    Router { cluster: ClusterId },
-    Agent { region: RegionId },
+    Node {
+        cluster: ClusterId,
+        node: NodeId,
+    },
+    Endpoint {
+        service: ServiceId,
+        region: RegionId,
+    },
+    Router {
+        cluster: ClusterId,
+    },
+    Agent {
+        region: RegionId,
+    },
+    /// What sends the clients of a service to regions.
+    Traffic {
+        service: ServiceId,
+    },
+}
+
+/// Whether an observer's word counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObserverStanding {
+    Sees,
+    /// Nothing that it probes answers it: it may be cut off itself.
+    Blind,
+    /// Nothing is heard of it.
+    Silent,
 }
 
 /// One line of the journal.
@@ -304,6 +497,52 @@ pub struct Records {
     pub split_brain: BTreeMap<ClusterId, Instant>,
     /// The node last known to take the writes, with its timeline.
     pub primaries: BTreeMap<ClusterId, (NodeId, u32)>,
+    /// Where clients of each service are meant to be sent.
+    pub routes: BTreeMap<ServiceId, Route>,
+    /// Services whose clients are sent elsewhere than meant, since when and where.
+    pub strayed: BTreeMap<ServiceId, (Instant, BTreeSet<RegionId>)>,
+    /// Services that could not survive the loss of a region, or not as well as meant.
+    pub service_exposures: BTreeMap<ServiceId, Exposure>,
+    /// Failures the product has decided about and that are not over.
+    pub cases: BTreeMap<Scope, Case>,
+    /// Observers whose word does not count now, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub observers: BTreeMap<ObserverId, (ObserverStanding, Instant)>,
+    /// What people hold back, in force until released or until its time is up.
+    pub restraints: BTreeMap<Restraint, Held>,
+    /// Incidents that somebody looks after. One that ended is not thrown away: its key never comes back.
+    #[serde(default)]
+    pub acknowledged: BTreeMap<IncidentKey, Taken>,
+    /// When the clock was last set, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockSet>,
+}
+
+/// The last time that the clock was set, or stood still with the machine, while the product was watching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockSet {
+    /// What it said right after.
+    pub to: Instant,
+    /// The latest it had ever said until then, or says now: a time up to it may be from before.
+    pub latest: Instant,
+}
+
+/// Who looks after an incident, since when, and how bad it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    pub by: Actor,
+    pub at: Instant,
+    pub severity: Severity,
+    pub reason: String,
+}
+
+/// Where clients of a service are meant to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    pub intended: BTreeSet<RegionId>,
+    pub since: Instant,
+    /// The operation that sent them there; absent where they were found there.
+    pub by: Option<OperationId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -323,9 +562,26 @@ pub struct Exposure {
 }
 
 impl Records {
+    /// The operation that holds `scope`, if any.
+    pub fn holder_of(&self, scope: &Scope) -> Option<&Operation> {
+        self.operations.values().find(|operation| operation.state.is_active() && operation.plan.scope() == *scope)
+    }
     /// The operation that holds `cluster`, if any.
     pub fn active_on(&self, cluster: &ClusterId) -> Option<&Operation> {
-        self.operations.values().find(|operation| &operation.plan.cluster == cluster && operation.state.is_active())
+        self.holder_of(&Scope::Cluster(cluster.clone()))
+    }
+    /// A restraint, as long as it is in force.
+    pub fn held(&self, what: &Restraint, now: Instant) -> Option<&Held> {
+        self.restraints.get(what).filter(|held| !held.is_over(now))
+    }
+    /// From when a time that must pass is counted: the clock being set makes it begin anew, for how much of it had passed by
+    /// then is not known.
+    pub fn counted_from(&self, since: Instant, now: Instant) -> Instant {
+        match self.clock {
+            Some(clock) if since > now => clock.to,
+            Some(clock) => since.max(clock.to),
+            None => since,
+        }
     }
     pub fn roles_of(&self, name: &AccountName) -> BTreeSet<Role> {
         self.accounts.get(name).filter(|account| account.enabled).map(|account| account.roles.clone()).unwrap_or_default()

@@ -7,9 +7,15 @@
 //!   (longest tolerable disruption). **dependency**: a service another one needs. **strategy**: how a group of services
 //!   is meant to survive.
 //! - **observation**: one probe result. **health**: the verdict over several of them.
+//! - **run**, **stretch**: rounds in a row that were alike, as they are recorded. **replay**: recorded rounds judged again.
 //! - **cluster**, **node**: a database and its servers. **primary**: the node that takes writes. **standby**: one that follows.
 //! - **operation**: something that changes the world; **plan**: what it would do, as a value; **step**: one part of it.
 //!   **approval**: a second person's consent to one exact plan. **override**: a check that two people set aside, on record.
+//! - **traffic**: how clients of a service are sent to regions. **mode**: test, planned or emergency: how errors are treated.
+//! - **decision**: what the product does about a failure by itself, and what holds it back. **restraint**: what people put
+//!   in its way on purpose (pause, master switch, maintenance). **safety rule**: what no plan may break without break-glass.
+//! - **incident**: what people outside of the pages are told about, from its beginning to its end; **channel**: a way to tell
+//!   them; **delivery**: one message on its way.
 //! - **finding**: a complaint of the product. **exposure**: the time in which a failure would hurt.
 //! - **journal**: every command, decision and transition, in order, chained by hashes. **evidence**: what was seen.
 //!
@@ -19,17 +25,23 @@
 //! - The server carries out steps; it takes no decision of its own.
 //! - Unknown is a value of its own and never counts as good. Absence is `None`, zero is a value.
 
+pub mod abilities;
 pub mod access;
+pub mod automation;
 pub mod databases;
 pub mod dependencies;
 pub mod estate;
 pub mod failover;
 pub mod findings;
 pub mod health;
+pub mod history;
 pub mod id;
 pub mod journal;
 pub mod noticing;
+pub mod notifications;
 pub mod objectives;
 pub mod picture;
+pub mod restraints;
 pub mod strategies;
+mod survey;
 pub mod time;

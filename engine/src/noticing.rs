@@ -3,14 +3,28 @@
 
 use crate::{
     databases::{ClusterView, HostState, NodeView, Protection},
-    estate::Cluster,
-    journal::Event,
-    picture::Picture,
+    estate::{Cluster, Service, StrategyKind},
+    failover::{Operation, traffic},
+    health::Health,
+    id::{RegionId, Scope},
+    journal::{Event, ObserverStanding},
+    picture::{ObserverView, Picture, TrafficView},
+    restraints,
+    survey::Survey,
+    time::Span,
 };
 
-/// What changed since the records were last written, cluster by cluster. Empty while nothing has.
+/// What changed since the records were last written. Empty while nothing has.
 pub fn changes(picture: &Picture) -> Vec<Event> {
-    let mut events = Vec::new();
+    let mut events = restraints::ended(picture);
+    observers(picture, &mut events);
+    let survey = Survey::of(picture);
+    for service in picture.estate.services.iter().filter(|service| service.traffic.is_some()) {
+        if let Some(view) = picture.observed.traffic.get(&service.id) {
+            route(&survey, service, view, &mut events);
+            service_exposure(&survey, service, view, &mut events);
+        }
+    }
     for cluster in &picture.estate.clusters {
         if let Some(view) = picture.observed.clusters.get(&cluster.id) {
             primary(picture, cluster, view, &mut events);
@@ -19,6 +33,24 @@ pub fn changes(picture: &Picture) -> Vec<Event> {
         }
     }
     events
+}
+
+/// Whose word does not count any more, and whose does again. Nothing is said before each had the time for a first report.
+fn observers(picture: &Picture, events: &mut Vec<Event>) {
+    let watching = picture.observed.since.is_some_and(|since| Span::between(since, picture.now) > ObserverView::SILENCE);
+    for (id, view) in &picture.observed.observers {
+        let to = view.standing(picture.now);
+        let known = picture.records.observers.get(id).map_or(ObserverStanding::Sees, |(standing, _)| *standing);
+        if to == known || (to == ObserverStanding::Silent && !watching) {
+            continue;
+        }
+        let since = match to {
+            ObserverStanding::Blind => view.blind_since,
+            ObserverStanding::Silent => view.reported,
+            ObserverStanding::Sees => None,
+        };
+        events.push(Event::ObserverChanged { observer: id.clone(), to, since: since.unwrap_or(picture.now) });
+    }
 }
 
 fn primary(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &mut Vec<Event>) {
@@ -65,5 +97,69 @@ fn exposure(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &m
     };
     if recorded.is_none_or(|exposure| exposure.unprotected != unprotected || exposure.missing != missing) {
         events.push(Event::ExposureBegan { cluster: cluster.id.clone(), unprotected, missing });
+    }
+}
+
+/// Where clients are sent, against where they are meant to be (row 47). Nothing is said while an operation moves them, nor
+/// from what was read before it ended.
+fn route(survey: &Survey, service: &Service, view: &TrafficView, events: &mut Vec<Event>) {
+    let picture = survey.picture;
+    let Some(seen) = view.on.as_ref().filter(|_| view.judgement.is_ok()) else { return };
+    let operations = survey.operations_on(&Scope::Service(service.id.clone()));
+    let over = |operation: &&Operation| operation.ended_at.is_some_and(|ended| operation.started_at.is_none() || ended < seen.at);
+    if !operations.iter().all(over) {
+        return;
+    }
+    let Some(route) = picture.records.routes.get(&service.id) else {
+        // To be sent nowhere is nobody's intention.
+        if !seen.regions.is_empty() {
+            events.push(Event::TrafficAdopted { service: service.id.clone(), regions: seen.regions.clone() });
+        }
+        return;
+    };
+    if seen.at <= route.since {
+        return;
+    }
+    let known = picture.records.strayed.get(&service.id);
+    if seen.regions == route.intended {
+        if known.is_some() {
+            events.push(Event::TrafficReturned { service: service.id.clone() });
+        }
+    } else if known.is_none_or(|(_, regions)| *regions != seen.regions) {
+        let (service, intended, seen) = (service.id.clone(), route.intended.clone(), seen.regions.clone());
+        events.push(Event::TrafficStrayed { service, intended, seen });
+    }
+}
+
+/// Whether another region could serve the clients. Nothing is said before each endpoint has a verdict.
+fn service_exposure(survey: &Survey, service: &Service, view: &TrafficView, events: &mut Vec<Event>) {
+    let picture = survey.picture;
+    let Some(seen) = view.on.as_ref().filter(|_| view.judgement.is_ok()) else { return };
+    let health = |region: &_| traffic::health_in(picture, &service.id, region).map_or(Health::Unknown, |judgement| judgement.health);
+    let regions: Vec<(RegionId, Health)> =
+        traffic::regions_of(picture, service).into_iter().map(|region| (region.clone(), health(&region))).collect();
+    let recorded = picture.records.service_exposures.get(&service.id);
+    let unknown = regions.iter().any(|(_, health)| *health == Health::Unknown);
+    // After a start what was recorded before stands until there is a verdict to replace it.
+    if unknown && (recorded.is_none() || !picture.is_service_settled(survey, service)) {
+        return;
+    }
+    let rotates = picture.estate.strategy_of(service).is_some_and(|strategy| strategy.kind == StrategyKind::ActiveActive);
+    let well = regions.iter().filter(|(_, health)| *health == Health::Ok).count();
+    let missing: Vec<String> = regions
+        .iter()
+        .filter_map(|(region, health)| match health {
+            Health::Ok if rotates && !seen.regions.contains(region) => Some(format!("{region} is out of the rotation")),
+            Health::Ok => None,
+            other => Some(format!("it is {other} in {region}")),
+        })
+        .collect();
+    let unprotected = well < 2;
+    if missing.is_empty() && !unprotected {
+        if recorded.is_some() {
+            events.push(Event::ServiceExposureEnded { service: service.id.clone() });
+        }
+    } else if recorded.is_none_or(|exposure| exposure.unprotected != unprotected || exposure.missing != missing) {
+        events.push(Event::ServiceExposureBegan { service: service.id.clone(), unprotected, missing });
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     dependencies::Graph,
     estate::{Estate, Service},
-    failover::{Operation, OperationKind, State},
+    failover::{Mode, Operation, OperationKind, State},
     findings::Objective,
     health::Health,
     id::{OperationId, ServiceId},
@@ -118,7 +118,8 @@ fn assess_one(picture: &Picture, service: &Service, rto_below: Span, rpo_below: 
         moves.iter().rev().filter(|operation| operation.state == State::Succeeded).find_map(|operation| achieved(operation, value(operation)))
     };
     let has_cluster = picture.estate.clusters.iter().any(|cluster| cluster.service == service.id);
-    let mut rto = weigh(service.rto, rto_below, measured(|operation| operation.measured.recovery_time), has_cluster);
+    let can_move = has_cluster || service.traffic.is_some();
+    let mut rto = weigh(service.rto, rto_below, measured(|operation| operation.measured.recovery_time), can_move);
     let mut rpo = weigh(service.rpo, rpo_below, measured(lost_in_emergency), has_cluster);
     if let Some(unfinished) = moves.last().filter(|last| last.state != State::Succeeded) {
         let reason = format!("the newest {} ({}) did not succeed: {}", unfinished.plan.kind, unfinished.id.short(), unfinished.state);
@@ -135,11 +136,17 @@ fn assess_one(picture: &Picture, service: &Service, rto_below: Span, rpo_below: 
     ServiceObjectives { service: service.id.clone(), rto, rpo }
 }
 
-/// Failovers and switchovers of the service's clusters that got under way, in the order of their end; unfinished ones last.
+/// Moves of the service's clients and of its clusters' writes that got under way, in the order of their end; unfinished ones last.
 fn moves_of<'a>(picture: &'a Picture, service: &ServiceId) -> Vec<&'a Operation> {
     let ours = |operation: &&Operation| {
-        let moves = operation.plan.kind != OperationKind::Rejoin && operation.started_at.is_some() && !operation.state.is_running();
-        moves && picture.estate.cluster(&operation.plan.cluster).is_some_and(|cluster| &cluster.service == service)
+        let moves = operation.plan.kind != OperationKind::Rejoin
+            && operation.plan.mode() != Mode::Test
+            && !operation.plan.is_simulated()
+            && operation.started_at.is_some()
+            && !operation.state.is_running();
+        let scope = operation.plan.scope();
+        let of_cluster = scope.cluster().and_then(|id| picture.estate.cluster(id)).is_some_and(|cluster| &cluster.service == service);
+        moves && (of_cluster || scope.service() == Some(service))
     };
     let mut moves: Vec<&Operation> = picture.records.operations.values().filter(ours).collect();
     moves.sort_by_key(|operation| (operation.ended_at.is_none(), operation.ended_at, operation.id));
@@ -155,7 +162,7 @@ fn lost_in_emergency(operation: &Operation) -> Option<Span> {
     operation.measured.lost_span.filter(|_| operation.plan.kind == OperationKind::Failover)
 }
 
-fn weigh(promised: Span, below: Span, achieved: Option<Achieved>, has_cluster: bool) -> Assessment {
+fn weigh(promised: Span, below: Span, achieved: Option<Achieved>, can_move: bool) -> Assessment {
     let estimated = (below > promised)
         .then(|| Estimated { value: below, how: format!("something it needs promises only {below}, and objectives count from the incident") });
     let (verdict, reason) = match &achieved {
@@ -163,8 +170,8 @@ fn weigh(promised: Span, below: Span, achieved: Option<Achieved>, has_cluster: b
             (Verdict::Breached, format!("the {} {} measured {}", achieved.kind, achieved.operation.short(), achieved.value))
         }
         Some(achieved) => (Verdict::Met, format!("the {} {} measured {}", achieved.kind, achieved.operation.short(), achieved.value)),
-        None if has_cluster => (Verdict::NotProven, "no operation has measured it yet".to_owned()),
-        None => (Verdict::NotAssessed, "nothing here measures it: the service has no cluster that could be moved".to_owned()),
+        None if can_move => (Verdict::NotProven, "no operation has measured it yet".to_owned()),
+        None => (Verdict::NotAssessed, "nothing here measures it: nothing of the service can be moved".to_owned()),
     };
     let mut assessment = Assessment { promised, estimated, achieved, verdict, reasons: vec![reason] };
     if let Some(estimated) = assessment.estimated.clone() {

@@ -2,19 +2,29 @@
 //! and rules read a picture; nothing else.
 
 use crate::{
-    databases::{ClusterView, Protection},
-    estate::{Cluster, Estate},
+    abilities::Abilities,
+    databases::{ClusterView, Exclusion, NodeView, Protection},
+    dependencies,
+    estate::{Cluster, Estate, Service},
     failover::{
-        Operation, OperationKind, Plan,
+        Blocker, Change, Mode, Operation, OperationKind, Plan, evacuation,
         planning::{self, Facts},
+        traffic,
     },
     findings::{self, Finding},
-    health::{Health, Judgement, Sample},
-    id::{ClusterId, NodeId, OperationId, RegionId, ServiceId},
-    journal::{Exposure, Records},
+    health::{Health, Judgement, Sample, Vote, healths},
+    id::{ClusterId, NodeId, ObserverId, OperationId, RegionId, Scope, ServiceId},
+    journal::{Exposure, ObserverStanding, Records, Subject},
+    restraints::{Held, Restraint},
+    survey::{Shut, Survey},
     time::{Instant, Span},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+mod stalled;
 
 /// What was observed of the world, latest values only.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +33,19 @@ pub struct Observations {
     pub endpoints: BTreeMap<(ServiceId, RegionId), EndpointView>,
     pub agents: BTreeMap<RegionId, Judgement>,
     pub routers: BTreeMap<ClusterId, Judgement>,
+    pub traffic: BTreeMap<ServiceId, TrafficView>,
+    /// Who probes, the server included.
+    pub observers: BTreeMap<ObserverId, ObserverView>,
+    /// Who sees what, of the endpoints that more than the server probes.
+    pub votes: BTreeMap<(ServiceId, RegionId), Vec<Vote>>,
+    /// What counts as down although its observer saw nothing else answer since: the fault may be the observer's own.
+    pub doubtful: BTreeSet<Subject>,
+    /// What can be expected of what sends the clients of each service.
+    pub abilities: BTreeMap<ServiceId, Abilities>,
     /// When watching began, in this process; absent before it has.
     pub since: Option<Instant>,
+    /// When all verdicts were last looked at; absent where nobody does.
+    pub judged_at: Option<Instant>,
     /// Counts up with every batch of observations; pages use it to know that something moved.
     pub tick: u64,
 }
@@ -34,6 +55,57 @@ pub struct Observations {
 pub struct EndpointView {
     pub judgement: Judgement,
     pub last: Option<Sample>,
+    /// It changes back and forth (row 37).
+    pub flapping: bool,
+}
+
+/// One observer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObserverView {
+    /// `None` for the server.
+    pub place: Option<RegionId>,
+    /// When its last report came in; of the server, when it last probed.
+    pub reported: Option<Instant>,
+    /// How far its clock is ahead of the server's, in milliseconds; negative where it is behind.
+    pub skew_ms: i64,
+    /// Since when nothing that it probes has answered it.
+    pub blind_since: Option<Instant>,
+    /// How many samples were not taken, since the server started: of unknown targets, or dated too far off.
+    pub refused: u64,
+}
+
+impl ObserverView {
+    /// A reporting observer is silent when nothing came from it for this long.
+    pub const SILENCE: Span = Span::from_secs(10);
+
+    /// An observer that was not heard yet.
+    pub fn new(place: Option<RegionId>) -> Self {
+        Self { place, reported: None, skew_ms: 0, blind_since: None, refused: 0 }
+    }
+
+    pub fn standing(&self, now: Instant) -> ObserverStanding {
+        match self.reported {
+            Some(reported) if self.place.is_none() || Span::between(reported, now) <= Self::SILENCE => match self.blind_since {
+                Some(_) => ObserverStanding::Blind,
+                None => ObserverStanding::Sees,
+            },
+            _ => ObserverStanding::Silent,
+        }
+    }
+}
+
+/// Where the clients of a service were seen to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrafficView {
+    /// Whether what sends them answers.
+    pub judgement: Judgement,
+    pub on: Option<SeenOn>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenOn {
+    pub at: Instant,
+    pub regions: BTreeSet<RegionId>,
 }
 
 /// Everything known at `now`. Cheap to clone.
@@ -63,7 +135,31 @@ impl Picture {
     }
     /// Whether enough has been seen of a cluster to judge whether earlier agreements still hold. In the first seconds after a
     /// start everything is unknown, and that alone must not make an approval void.
-    pub fn is_settled(&self, id: &ClusterId) -> bool {
+    pub fn is_settled(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Cluster(id) => self.is_cluster_settled(id),
+            Scope::Service(id) => self.estate.service(id).is_some_and(|service| self.is_service_settled(&Survey::of(self), service)),
+            // An evacuation takes in all there is.
+            Scope::Region(_) => {
+                let (survey, services) = (Survey::of(self), self.estate.services.iter());
+                services.filter(|service| service.traffic.is_some()).all(|service| self.is_service_settled(&survey, service))
+                    && self.estate.clusters.iter().all(|cluster| self.is_cluster_settled(&cluster.id))
+            }
+        }
+    }
+    /// Whether clients may return depends on the data too, so the clusters that a service needs count.
+    pub(crate) fn is_service_settled(&self, survey: &Survey, service: &Service) -> bool {
+        let Some(since) = self.observed.since else {
+            return false;
+        };
+        let known = |judgement: &Judgement| judgement.health != Health::Unknown;
+        let endpoints = service.endpoints.iter().all(|endpoint| traffic::health_in(self, &service.id, &endpoint.region).is_some_and(known));
+        let traffic = self.observed.traffic.get(&service.id).is_some_and(|view| known(&view.judgement));
+        let longest = service.endpoints.iter().map(|endpoint| self.estate.detection_at(service, endpoint).window()).max();
+        let seen = (endpoints && traffic) || Span::between(since, self.now) > longest.unwrap_or(Span::ZERO);
+        seen && survey.clusters_needed(&service.id).iter().all(|cluster| self.is_cluster_settled(&cluster.id))
+    }
+    fn is_cluster_settled(&self, id: &ClusterId) -> bool {
         let (Some((cluster, view)), Some(since)) = (self.cluster(id), self.observed.since) else {
             return false;
         };
@@ -82,14 +178,26 @@ impl Picture {
     /// The plan for `kind` as it would be made now. For a rejoin `node` is the node that is to follow, and must be given;
     /// for the others it is the wished target, or `None` for the best one. `None` where the cluster does not exist.
     pub fn plan(&self, kind: OperationKind, cluster: &ClusterId, node: Option<&NodeId>) -> Option<Plan> {
+        let plan = self.outline(kind, cluster, node)?;
+        let affected = dependencies::affected_by(&self.estate, &self.estate.cluster(cluster)?.service);
+        Some(Plan { affected, ..plan })
+    }
+    /// The plan without the services that depend on the cluster: all that a decision needs.
+    pub(crate) fn outline(&self, kind: OperationKind, cluster: &ClusterId, node: Option<&NodeId>) -> Option<Plan> {
         let (cluster, view) = self.cluster(cluster)?;
         let agent = |node: &NodeId| self.agent_answers(cluster, node);
         let router = self.observed.routers.get(&cluster.id);
+        let survey = Survey::of(self);
+        let shut = |region: &RegionId| match survey.shut(region)? {
+            Shut::UnderMaintenance(held) => Some(Exclusion::UnderMaintenance { region: region.clone(), reason: held.reason.clone() }),
+            Shut::BeingEvacuated(_) => Some(Exclusion::BeingEvacuated(region.clone())),
+        };
         let facts = Facts {
             estate: &self.estate,
             cluster,
             view,
             agents: &agent,
+            shut: &shut,
             router: match router {
                 Some(judgement) if judgement.health == Health::Ok => Ok(()),
                 Some(judgement) => Err(&judgement.why),
@@ -97,20 +205,132 @@ impl Picture {
             },
             now: self.now,
         };
-        Some(match kind {
+        let plan = match kind {
             OperationKind::Switchover => planning::switchover(facts, node),
             OperationKind::Failover => planning::failover(facts, node),
             OperationKind::Rejoin => planning::rejoin(facts, node?),
-        })
+            OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => return None,
+        };
+        Some(self.under_rules(plan))
+    }
+
+    /// The plan that sends the clients of `service` to `to`, or where they should go. `None` where there is no such service.
+    pub fn traffic_plan(&self, service: &ServiceId, mode: Mode, to: Option<&BTreeSet<RegionId>>) -> Option<Plan> {
+        traffic::plan(self, service, mode, to).map(|plan| self.under_rules(plan))
+    }
+
+    /// The plan that empties `region`. `None` where there is no such region.
+    pub fn evacuation_plan(&self, region: &RegionId, mode: Mode) -> Option<Plan> {
+        evacuation::plan(self, region, mode).map(|plan| self.under_rules(plan))
+    }
+
+    /// The plan with the rules that stand in its way whatever it does: master switch, blackout windows, stopped tests.
+    pub(crate) fn under_rules(&self, mut plan: Plan) -> Plan {
+        let mode = plan.mode();
+        let moves = plan.kind != OperationKind::Rejoin && mode != Mode::Test;
+        if let Some(held) = self.records.held(&Restraint::MasterSwitch, self.now).filter(|_| moves) {
+            plan.blockers.push(Blocker::MasterSwitchOff { by: held.by.to_string(), since: held.since, reason: held.reason.clone() });
+        }
+        if let Some(window) = self.estate.blackout_at(self.now).filter(|_| mode != Mode::Emergency && plan.kind != OperationKind::Rejoin) {
+            plan.blockers.push(Blocker::Blackout { until: window.until, reason: window.reason.clone() });
+        }
+        if let Some(held) = self.records.held(&Restraint::Tests, self.now).filter(|_| mode == Mode::Test) {
+            plan.blockers.push(Blocker::TestsStopped { by: held.by.to_string(), since: held.since, reason: held.reason.clone() });
+        }
+        plan
     }
 
     /// The plan of an existing operation, made anew from the present facts.
     pub fn replan(&self, operation: &Operation) -> Option<Plan> {
-        let node = match operation.plan.kind {
-            OperationKind::Switchover | OperationKind::Failover => operation.plan.target.as_ref(),
-            OperationKind::Rejoin => operation.plan.source.as_ref(),
-        };
-        self.plan(operation.plan.kind, &operation.plan.cluster, node)
+        match &operation.plan.change {
+            Change::Database(change) => {
+                let node = if operation.plan.kind == OperationKind::Rejoin { change.source.as_ref() } else { change.target.as_ref() };
+                self.plan(operation.plan.kind, &change.cluster, node)
+            }
+            Change::Traffic(change) => {
+                let plan = self.traffic_plan(&change.service, change.mode, Some(&change.to))?;
+                Some(if operation.parent.is_some() { plan.into_part() } else { plan })
+            }
+            Change::Evacuation(change) => self.evacuation_plan(&change.region, change.mode),
+        }
+    }
+
+    /// Maintenance announced for a region, as long as it is in force.
+    pub fn maintenance_of_region(&self, region: &RegionId) -> Option<&Held> {
+        self.records.held(&Restraint::Maintenance(Scope::Region(region.clone())), self.now)
+    }
+
+    /// When the last evacuation of a region ended, unless somebody has taken note of that.
+    pub fn evacuated_at(&self, region: &RegionId) -> Option<Instant> {
+        Survey::of(self).evacuated_at(region)
+    }
+
+    /// Whether everything of `scope` that is looked at is known to be well: silence is no recovery.
+    pub fn is_well(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Service(id) => self.estate.service(id).is_some_and(|service| self.is_service_well(service)),
+            Scope::Cluster(id) => {
+                self.cluster(id).is_some_and(|(_, view)| view.writable().len() == 1 && view.primary().is_some_and(|node| node.judgement.is_ok()))
+            }
+            Scope::Region(id) => {
+                let mut healths = healths(&self.estate, &self.observed, id).peekable();
+                healths.peek().is_some() && healths.all(|health| health == Health::Ok)
+            }
+        }
+    }
+    /// Whether a service is known to be well wherever its clients are sent; without traffic, wherever it is probed.
+    pub(crate) fn is_service_well(&self, service: &Service) -> bool {
+        let is_well = |region: &RegionId| traffic::health_in(self, &service.id, region).is_some_and(Judgement::is_ok);
+        if service.traffic.is_some() {
+            self.clients_of(&service.id).is_some_and(|seen| !seen.regions.is_empty() && seen.regions.iter().all(is_well))
+        } else {
+            !service.endpoints.is_empty() && service.endpoints.iter().all(|endpoint| is_well(&endpoint.region))
+        }
+    }
+    /// Where clients of a service are sent, as far as that is known: read by what answers, and since we moved them last.
+    fn clients_of(&self, service: &ServiceId) -> Option<&SeenOn> {
+        let view = self.observed.traffic.get(service).filter(|view| view.judgement.is_ok())?;
+        let moved = self.records.routes.get(service).filter(|route| route.by.is_some());
+        view.on.as_ref().filter(|seen| moved.is_none_or(|route| seen.at > route.since))
+    }
+    /// Whether anything that is probed in a region is known to answer.
+    pub(crate) fn answers_in(&self, region: &RegionId) -> bool {
+        healths(&self.estate, &self.observed, region).any(|health| matches!(health, Health::Ok | Health::Degraded))
+    }
+    /// What the newest probe of a service in a region complained about; `None` where it was good or there was none.
+    pub fn last_complaint(&self, service: &ServiceId, region: &RegionId) -> Option<&str> {
+        let view = self.observed.endpoints.get(&(service.clone(), region.clone()))?;
+        view.last.as_ref()?.outcome.said()
+    }
+    /// What is wrong with a cluster right now, the newest probe included: why services that need it may fail.
+    pub fn trouble_of_cluster(&self, id: &ClusterId) -> Option<String> {
+        let (_, view) = self.cluster(id)?;
+        let Some(primary) = view.primary() else { return Some("no node was ever seen as primary".to_owned()) };
+        if view.writable().len() != 1 {
+            return Some(format!("{} nodes take writes; {} is {}", view.writable().len(), primary.node, primary.judgement.health));
+        }
+        let complaint = primary.last_attempt.as_ref().and_then(|(_, complaint)| complaint.clone());
+        complaint.map(|complaint| format!("the last probe of {}, the primary, was not good: {complaint}", primary.node))
+    }
+    /// Whether anything that still counts as well failed its newest probe: its verdict may change with the next one.
+    pub fn is_settling(&self) -> bool {
+        let endpoints = self.observed.endpoints.values().any(|view| view.judgement.is_ok() && view.last.as_ref().is_some_and(|last| !last.is_good()));
+        let complains = |node: &NodeView| node.last_attempt.as_ref().is_some_and(|(_, complaint)| complaint.is_some());
+        endpoints || self.observed.clusters.values().flat_map(|view| &view.nodes).any(|node| node.judgement.is_ok() && complains(node))
+    }
+    /// Whether anything in a region counts as down on the word of an observer that saw nothing else answer.
+    pub(crate) fn is_doubtful_in(&self, region: &RegionId) -> bool {
+        self.observed.doubtful.iter().any(|subject| match subject {
+            Subject::Endpoint { region: of, .. } | Subject::Agent { region: of } => of == region,
+            Subject::Node { cluster, node } => {
+                self.estate.cluster(cluster).and_then(|cluster| cluster.node(node)).is_some_and(|node| &node.region == region)
+            }
+            Subject::Router { .. } | Subject::Traffic { .. } => false,
+        })
+    }
+    /// Whether the verdict on a service in a region changes back and forth.
+    pub fn is_flapping(&self, service: &ServiceId, region: &RegionId) -> bool {
+        self.observed.endpoints.get(&(service.clone(), region.clone())).is_some_and(|view| view.flapping)
     }
 
     fn agent_answers(&self, cluster: &Cluster, node: &NodeId) -> Result<(), String> {

@@ -1,4 +1,5 @@
-//! The host agent of one region: the hands that stop, start, rewind and rebuild its database nodes.
+//! The agent of one region: the hands that stop, start, rewind and rebuild its database nodes, and eyes that report what is
+//! seen of the platform from there. An agent without nodes only observes.
 //!
 //! Fencing needs something that is still obeyed when the database does not answer; SQL is not. The agent runs on
 //! the host, as the user who owns the data folders, and proves what it claims: a node counts as stopped only when its
@@ -15,6 +16,7 @@ pub mod fence;
 pub mod follow;
 pub mod inspect;
 pub mod loss;
+pub mod observer;
 pub mod processes;
 pub mod rebuild;
 pub mod refusal;
@@ -30,20 +32,60 @@ use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The agent's configuration file (TOML).
-    #[arg(long)]
-    config: PathBuf,
+    /// The agent's configuration file (TOML), for an agent that keeps database nodes.
+    #[arg(long, required_unless_present = "region", conflicts_with = "region")]
+    config: Option<PathBuf>,
+    /// Only observe, from this region.
+    #[arg(long, requires_all = ["report_to", "token_file"])]
+    region: Option<String>,
+    /// Base address of the server to report to, `https://…`.
+    #[arg(long, requires = "region")]
+    report_to: Option<String>,
+    /// File with this observer's token.
+    #[arg(long, requires = "region")]
+    token_file: Option<PathBuf>,
+    /// A certificate authority (PEM) to trust besides the well-known ones.
+    #[arg(long, requires = "region")]
+    ca_file: Option<PathBuf>,
+    /// An address that is another one from here, as `FROM=TO`: beginnings of addresses.
+    #[arg(long, requires = "region", value_parser = from_and_to)]
+    seen_as: Vec<(String, String)>,
+}
+
+fn from_and_to(text: &str) -> Result<(String, String), String> {
+    let (from, to) = text.split_once('=').ok_or("write FROM=TO, for example 10.1.=192.168.1.")?;
+    Ok((from.to_owned(), to.to_owned()))
 }
 
 /// Serves until SIGTERM or SIGINT. A command under way is finished first.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let config = config::Config::read(&arguments.config)?;
+    let Some(config) = arguments.config else { return observe(arguments).await };
+    let config = config::Config::read(&config)?;
     let listen = config.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; is another agent running?"))?;
     let region = config.region.clone();
+    if let Some(settings) = config.observer.clone() {
+        tokio::spawn(observer::Observer::new(settings)?.run());
+    }
     let agent = Arc::new(routes::Agent::new(config)?);
     println!("lifeboat agent of {region} on {listen}");
     axum::serve(listener, routes::router(agent)).with_graceful_shutdown(told_to_stop()?).await.context("the agent's HTTP server failed")
+}
+
+/// Observes and nothing else, without a configuration file.
+async fn observe(arguments: Arguments) -> anyhow::Result<()> {
+    let (Some(region), Some(report_to), Some(token_file)) = (arguments.region, arguments.report_to, arguments.token_file) else {
+        anyhow::bail!("name the agent's configuration with --config, or --region, --report-to and --token-file");
+    };
+    let seen_as = arguments.seen_as.into_iter().collect();
+    let observer = observer::Observer::new(observer::Settings { report_to, token_file, ca_file: arguments.ca_file, seen_as })?;
+    let stop = told_to_stop()?;
+    println!("lifeboat agent observes from {region}");
+    tokio::select! {
+        () = observer.run() => {}
+        () = stop => {}
+    }
+    Ok(())
 }
 
 fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {

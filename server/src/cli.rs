@@ -1,6 +1,13 @@
 //! The command line, beside `serve`: accounts, the journal, copies of the store, the status.
 
-use crate::{access, config::Config, desk::Desk, startup, status, store::Store};
+use crate::{
+    access,
+    config::Config,
+    desk::Desk,
+    startup,
+    status::{self, Source},
+    store::Store,
+};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use engine::{
@@ -130,6 +137,14 @@ pub struct StatusArguments {
     json: bool,
 }
 
+#[derive(Args, Debug)]
+pub struct PackArguments {
+    /// Where to write it; what is there is replaced as a whole.
+    file: PathBuf,
+    #[command(flatten)]
+    which: Which,
+}
+
 /// `lifeboat serve`.
 pub async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
     let mut config = arguments.which.read()?;
@@ -252,6 +267,29 @@ pub async fn status(arguments: StatusArguments) -> anyhow::Result<ExitCode> {
         println!("{}", status.in_words());
     }
     Ok(ExitCode::from(status.exit_code()))
+}
+
+/// `lifeboat pack`. The old pack stays until the new one is whole.
+pub async fn pack(arguments: PackArguments) -> anyhow::Result<ExitCode> {
+    let (source, text) = status::ask_for_pack(&arguments.which.read()?).await?;
+    let file = &arguments.file;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().with_context(|| format!("{} names no file", file.display()))?.to_string_lossy();
+    let draft = folder.join(format!(".{name}.{}", std::process::id()));
+    let written = std::fs::write(&draft, &text).and_then(|()| std::fs::rename(&draft, file));
+    if written.is_err() && draft.exists() {
+        std::fs::remove_file(&draft).with_context(|| format!("{} is in the way", draft.display()))?;
+    }
+    written.with_context(|| format!("{} cannot be written", file.display()))?;
+    println!(
+        "the offline pack is in {}, {}; open it in any browser, and keep it where it can be read when nothing else can",
+        file.display(),
+        source.in_words()
+    );
+    Ok(match source {
+        Source::Server => ExitCode::SUCCESS,
+        Source::Store => ExitCode::from(2),
+    })
 }
 
 async fn open(which: &Which) -> anyhow::Result<Desk> {

@@ -1,13 +1,20 @@
 //! The server's configuration file (`lifeboat.toml`). Paths in it are relative to the file.
 
 use anyhow::{Context, bail};
-use engine::{estate::Estate, id::ClusterId};
+use engine::{
+    estate::Estate,
+    id::{ChannelName, ClusterId, HookId, ObserverId, ServiceId},
+    time::Span,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
+
+mod channels;
+pub use channels::{Channel, Tls, http_address, mailbox};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +28,9 @@ pub struct Config {
     /// The estate file.
     #[serde(default = "default_estate")]
     pub estate: PathBuf,
+    /// Where observers and heartbeats may come in besides `listen`; nothing else is answered there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines_listen: Option<SocketAddr>,
     /// The built site (style, WebAssembly). Where absent, `site` beside the binary's folder, as the build lays it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<PathBuf>,
@@ -36,6 +46,40 @@ pub struct Config {
     /// How to sign in to the nodes of each cluster.
     #[serde(default)]
     pub database: BTreeMap<ClusterId, DatabaseLogin>,
+    /// The TSIG keys that estates may name, `[dns_key."lifeboat.example.org"]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dns_key: BTreeMap<String, DnsKey>,
+    /// The bearer tokens that webhooks of an estate may name, `[webhook_token.edge]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub webhook_token: BTreeMap<String, WebhookToken>,
+    /// The commands that an estate may name, `[command.edge]`. Where none is declared, none is ever run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub command: BTreeMap<String, Command>,
+    /// What the hooks of an estate run, `[hook.deploy-freeze]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hook: BTreeMap<HookId, HookLines>,
+    /// Whom to tell, and how, `[channel.ops]`. Where none is declared, nobody is told outside of the pages.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channel: BTreeMap<ChannelName, Channel>,
+    /// The logins that monitoring of an estate may name, `[monitoring_login.alerts]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub monitoring_login: BTreeMap<String, MonitoringLogin>,
+    /// Who Lifeboat is to AWS, for estates whose clients are sent by Route 53 or ARC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Aws>,
+    /// The tokens of the estate's observers, `[observer.west]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub observer: BTreeMap<ObserverId, MachineToken>,
+    /// The tokens of services that send heartbeats, `[heartbeat.nightly-batch]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub heartbeat: BTreeMap<ServiceId, MachineToken>,
+}
+
+/// The bearer token by which a machine is known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineToken {
+    pub token_file: PathBuf,
 }
 
 /// Credentials come from files, never from the estate, the store or the journal.
@@ -46,6 +90,121 @@ pub struct DatabaseLogin {
     pub password_file: PathBuf,
 }
 
+/// A key that signs dynamic updates of DNS; the estate says with which algorithm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsKey {
+    /// The secret in base64, as `tsig-keygen` prints it.
+    pub secret_file: PathBuf,
+}
+
+/// A token of webhooks, and the only place it is ever sent to: whoever edits the estate cannot have it sent elsewhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookToken {
+    /// Scheme, host and port, `https://traffic.example.org`. With `http://` the token crosses the network readably.
+    pub origin: String,
+    pub token_file: PathBuf,
+}
+
+/// Who Lifeboat is to monitoring, and the only place that is ever told to: as for a webhook's token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoringLogin {
+    /// Scheme, host and port, `https://alertmanager.example.org`.
+    pub origin: String,
+    /// With a user the secret is its password (basic authentication); without one it is a bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    pub secret_file: PathBuf,
+}
+
+/// The key that requests to AWS are signed with. Without one here it is read from the standard environment:
+/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and `AWS_SESSION_TOKEN` where there is one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<AwsKey>,
+    /// Where Route 53 is asked, in the place of AWS itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route53_endpoint: Option<String>,
+    /// Origins of ARC endpoints that do not lie in AWS and may be asked all the same. The estate names the endpoints, and signed
+    /// requests go nowhere else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arc_origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsKey {
+    pub id: String,
+    pub secret_file: PathBuf,
+    /// For temporary keys. Read once, at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token_file: Option<PathBuf>,
+}
+
+/// Programs that send clients to regions. Each is an absolute path and its arguments, started without a shell. Its
+/// environment holds nothing but `LIFEBOAT_ACTION` (`read`, `send` or `rehearse`), `LIFEBOAT_SERVICE` and `LIFEBOAT_REGIONS`
+/// (region ids with spaces between; empty means none, and for `read` always); there is no `PATH`. Exit code 0 is success.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Prints where clients are sent now, one region id a line.
+    pub read: Vec<String>,
+    /// Sends clients to exactly `LIFEBOAT_REGIONS`, however often it is told.
+    pub send: Vec<String>,
+    /// Checks all that `send` needs, without doing it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearse: Option<Vec<String>>,
+    /// A program that runs longer is killed with all that it started. The step that sends clients has 10 s for everything.
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+}
+
+/// What a hook runs: absolute paths with their arguments, started without a shell. Their environment holds `LIFEBOAT_HOOK`,
+/// `LIFEBOAT_MOMENT` (`before`, `after`), `LIFEBOAT_OPERATION`, `LIFEBOAT_KIND` (`switchover`, `failover`, `region-failover`,
+/// `failback`), `LIFEBOAT_MODE` (`planned`, `emergency`), `LIFEBOAT_SCOPE` (`service/…`, `cluster/…`), `LIFEBOAT_FROM` and `LIFEBOAT_TO`
+/// (region or node ids with spaces between) and, after, `LIFEBOAT_OUTCOME` (`done`, `undone`). Exit code 0 is success. A server that
+/// was killed in the middle runs them once more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookLines {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<String>>,
+}
+
+impl HookLines {
+    fn check(&self) -> anyhow::Result<()> {
+        [("before", &self.before), ("after", &self.after)]
+            .into_iter()
+            .filter_map(|(what, line)| Some((what, line.as_ref()?)))
+            .try_for_each(is_absolute)
+    }
+}
+
+/// There is no search path, and no folder to be relative to.
+fn is_absolute((what, line): (&str, &Vec<String>)) -> anyhow::Result<()> {
+    if line.first().is_some_and(|program| program.starts_with('/')) {
+        return Ok(());
+    }
+    bail!("`{what}` begins with the absolute path of a program, for example [\"/usr/local/bin/edge\", \"{what}\"]")
+}
+
+impl Command {
+    /// Checks that each program is named by an absolute path.
+    fn check(&self) -> anyhow::Result<()> {
+        let lines = [("read", Some(&self.read)), ("send", Some(&self.send)), ("rehearse", self.rehearse.as_ref())];
+        lines.into_iter().filter_map(|(what, line)| Some((what, line?))).try_for_each(is_absolute)
+    }
+}
+
+fn default_timeout() -> Span {
+    Span::from_secs(5)
+}
 fn default_listen() -> SocketAddr {
     Config::DEFAULT_LISTEN
 }
@@ -62,7 +221,8 @@ impl Config {
     /// Reads the file and makes its paths absolute.
     ///
     /// # Errors
-    /// A missing file, a text that is no configuration (with line and column), or a lab that listens beyond loopback.
+    /// A missing file, a text that is no configuration (with line and column), a command without an absolute path, a channel with
+    /// a bad value, or a lab that listens beyond loopback.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("the configuration {} cannot be read; name another one with --config", file.display()))?;
@@ -75,8 +235,35 @@ impl Config {
         for login in config.database.values_mut() {
             login.password_file = base.join(&login.password_file);
         }
-        if config.lab && !config.listen.ip().is_loopback() {
-            bail!("{}: a lab's dashboard has demo accounts and may listen on loopback only, not on {}", file.display(), config.listen);
+        for key in config.dns_key.values_mut() {
+            key.secret_file = base.join(&key.secret_file);
+        }
+        for token in config.webhook_token.values_mut() {
+            token.token_file = base.join(&token.token_file);
+        }
+        for token in config.observer.values_mut().chain(config.heartbeat.values_mut()) {
+            token.token_file = base.join(&token.token_file);
+        }
+        for login in config.monitoring_login.values_mut() {
+            login.secret_file = base.join(&login.secret_file);
+        }
+        if let Some(key) = config.aws.as_mut().and_then(|aws| aws.key.as_mut()) {
+            key.secret_file = base.join(&key.secret_file);
+            key.session_token_file = key.session_token_file.take().map(|file| base.join(file));
+        }
+        for (name, channel) in &mut config.channel {
+            channel.resolve(base);
+            channel.check().with_context(|| format!("{}: [channel.{name}]", file.display()))?;
+        }
+        for (name, command) in &config.command {
+            command.check().with_context(|| format!("{}: [command.{name}]", file.display()))?;
+        }
+        for (id, hook) in &config.hook {
+            hook.check().with_context(|| format!("{}: [hook.{id}]", file.display()))?;
+        }
+        let beyond = [Some(config.listen), config.machines_listen].into_iter().flatten().find(|address| !address.ip().is_loopback());
+        if let Some(address) = beyond.filter(|_| config.lab) {
+            bail!("{}: a lab's dashboard has demo accounts and may listen on loopback only, not on {address}", file.display());
         }
         Ok(config)
     }

@@ -2,21 +2,40 @@
 //! it, so that what is watched is what is acted on.
 
 use crate::{
-    config::{Config, read_secret},
-    connect::{agent::Agent, haproxy::Haproxy, postgres::Address, probe::Target},
+    config::{Config, HookLines, read_secret},
+    connect::{
+        agent::Agent,
+        alertmanager::Alertmanager,
+        haproxy::Haproxy,
+        postgres::Address,
+        probe::{self, Target},
+        traffic::{self, TrafficControl},
+    },
 };
 use anyhow::{Context, bail};
 use engine::{
-    estate::{Cluster, Estate},
-    id::{ClusterId, NodeId, RegionId},
+    estate::{Cluster, Estate, Hook, Monitoring},
+    id::{ClusterId, HookId, MonitoringId, NodeId, RegionId, ServiceId},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// See the module.
 pub struct Connections {
     pub nodes: BTreeMap<(ClusterId, NodeId), Address>,
     pub agents: BTreeMap<RegionId, Agent>,
     pub routers: BTreeMap<ClusterId, Router>,
+    pub traffic: BTreeMap<ServiceId, Traffic>,
+    pub monitoring: BTreeMap<MonitoringId, Alertmanager>,
+    pub hooks: BTreeMap<HookId, HookLines>,
+    /// The client of every HTTP probe.
+    pub probes: reqwest::Client,
+}
+
+/// What sends the clients of a service to regions, and the address they come in by.
+pub struct Traffic {
+    pub control: Arc<dyn TrafficControl>,
+    pub clients: Target,
+    pub region_header: Option<String>,
 }
 
 /// A cluster's router: its control socket, and the address its clients use.
@@ -29,7 +48,8 @@ impl Connections {
     /// Puts the connections together; nothing is contacted.
     ///
     /// # Errors
-    /// A cluster without credentials, an unreadable secret, a malformed address.
+    /// A cluster without credentials, a key, token or command that the configuration lacks, an unreadable secret, a
+    /// malformed address.
     pub fn new(config: &Config, estate: &Estate) -> anyhow::Result<Self> {
         let (mut nodes, mut routers) = (BTreeMap::new(), BTreeMap::new());
         for cluster in &estate.clusters {
@@ -48,11 +68,22 @@ impl Connections {
             }
         }
         for service in &estate.services {
-            for endpoint in &service.endpoints {
+            for endpoint in service.endpoints.iter().filter(|endpoint| !endpoint.is_heartbeat()) {
                 Target::parse(&endpoint.target).with_context(|| format!("the endpoint of {} in {}", service.id, endpoint.region))?;
             }
         }
-        Ok(Self { nodes, agents: agents(config, estate)?, routers })
+        let probes = probe::client().context("the HTTP probe cannot be set up")?;
+        let (agents, traffic, monitoring) = (agents(config, estate)?, traffic(config, estate)?, monitoring(config, estate)?);
+        let hooks = hooks(config, estate)?;
+        Ok(Self { nodes, agents, routers, traffic, monitoring, hooks, probes })
+    }
+
+    /// What sends the clients of a service.
+    ///
+    /// # Errors
+    /// Where the estate declares nothing.
+    pub fn traffic_of(&self, service: &ServiceId) -> anyhow::Result<&Traffic> {
+        self.traffic.get(service).with_context(|| format!("the estate does not say what sends the clients of {service}"))
     }
 
     /// The host agent responsible for a node.
@@ -63,6 +94,43 @@ impl Connections {
         let node = cluster.node(node).with_context(|| format!("{node} is not a node of {}", cluster.id))?;
         self.agents.get(&node.region).with_context(|| format!("no host agent is set up in {}", node.region))
     }
+}
+
+fn traffic(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<ServiceId, Traffic>> {
+    let mut all = BTreeMap::new();
+    for service in &estate.services {
+        let Some(declared) = &service.traffic else { continue };
+        let clients = Target::parse(&declared.address).with_context(|| format!("the address of the clients of {}", service.id))?;
+        let home = estate.strategy_of(service).map(|strategy| strategy.primary_region.clone()).into_iter().collect();
+        let control =
+            traffic::control(&service.id, &declared.by, home, config).with_context(|| format!("what sends the clients of {}", service.id))?;
+        let traffic = Traffic { control, clients, region_header: declared.region_header.clone() };
+        all.insert(service.id.clone(), traffic);
+    }
+    Ok(all)
+}
+
+fn monitoring(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<MonitoringId, Alertmanager>> {
+    let adapter = |declared: &Monitoring| {
+        let adapter = Alertmanager::new(declared, config).with_context(|| format!("the monitoring {}", declared.id))?;
+        anyhow::Ok((declared.id.clone(), adapter))
+    };
+    estate.monitoring.iter().map(adapter).collect()
+}
+
+fn hooks(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<HookId, HookLines>> {
+    let lines = |hook: &Hook| {
+        let Some(lines) = config.hook.get(&hook.id) else {
+            bail!("the estate has the hook {0}, and the configuration no [hook.{0}] with what it runs", hook.id);
+        };
+        for (wanted, line, what) in [(hook.before, &lines.before, "before"), (hook.after, &lines.after, "after")] {
+            if wanted && line.is_none() {
+                bail!("[hook.{}] says nothing about `{what}`; name a program there, or set `{what} = false` in the estate", hook.id);
+            }
+        }
+        anyhow::Ok((hook.id.clone(), lines.clone()))
+    };
+    estate.hooks.iter().map(lines).collect()
 }
 
 struct Login {

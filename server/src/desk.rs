@@ -2,14 +2,17 @@
 //! follows from them in one transaction, and tells everyone who listens. Pages, command line, watchers and the executor
 //! all come here.
 
-use crate::store::{
-    Store,
-    journal::{AppendError, Replay},
+use crate::{
+    store::{
+        Store,
+        journal::{AppendError, Replay},
+    },
+    watch::history::History,
 };
 use anyhow::Context;
 use app::{
     fault::Fault,
-    port::{HistoryQuery, Port, Wish},
+    port::{HistoryQuery, Port, ProbesQuery, Replayed, Wish},
     session::Viewer,
 };
 use arc_swap::ArcSwap;
@@ -18,21 +21,28 @@ use engine::{
     access::Permission,
     estate::Estate,
     failover::Plan,
-    id::OperationId,
+    history::{Mark, Proposal, Track},
+    id::{ChannelName, OperationId},
     journal::{
-        self, Actor, Command, Entry, Event, Records, Refusal,
+        self, Actor, Command, Entry, Event, Records, Refusal, Subject,
         chain::{Break, Walk},
     },
+    notifications::{ChannelFacts, IncidentKey, Notifications},
     picture::{Observations, Picture},
+    time::Span,
 };
 use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
+
+mod probes;
 
 /// What everyone who listens is told: the last journal entry, and a count of observation batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Changed {
     pub seq: u64,
     pub tick: u64,
+    /// Counts what was told, or tried in vain.
+    pub told: u64,
 }
 
 /// See the module.
@@ -45,6 +55,13 @@ pub struct Desk {
     /// Held while deciding and writing: one decision at a time, each on the records the one before left.
     pen: Mutex<Walk>,
     changed: watch::Sender<Changed>,
+    history: Arc<History>,
+    /// One replay at a time: they take what they need of one core, and no more.
+    replays: Arc<Semaphore>,
+    /// The ways to tell people, as set up; empty until they are.
+    channels: ArcSwap<Vec<ChannelFacts>>,
+    /// Moves when deliveries were written or tried.
+    deliveries: watch::Sender<()>,
 }
 
 /// Why a command came to nothing.
@@ -64,7 +81,7 @@ impl Desk {
     /// Where the store cannot be read.
     pub async fn open(store: Store, estate: Estate) -> anyhow::Result<Self> {
         let Replay { records, walk, broken } = store.replay().await?;
-        let (changed, _) = watch::channel(Changed { seq: records.seq, tick: 0 });
+        let (changed, _) = watch::channel(Changed { seq: records.seq, ..Changed::default() });
         Ok(Self {
             store,
             estate: Arc::new(estate),
@@ -73,6 +90,10 @@ impl Desk {
             journal_break: ArcSwap::from_pointee(broken.map(|broken| broken.to_string())),
             pen: Mutex::new(walk),
             changed,
+            history: Arc::default(),
+            replays: Arc::new(Semaphore::new(1)),
+            channels: ArcSwap::default(),
+            deliveries: watch::channel(()).0,
         })
     }
 
@@ -82,20 +103,47 @@ impl Desk {
     pub fn estate(&self) -> &Arc<Estate> {
         &self.estate
     }
+    /// What probes saw, as it comes in and as it is kept.
+    pub fn probe_history(&self) -> &Arc<History> {
+        &self.history
+    }
     /// Where to hear of changes.
     pub fn listen(&self) -> watch::Receiver<Changed> {
         self.changed.subscribe()
     }
 
+    /// The ways to tell people.
+    pub fn channels(&self) -> Arc<Vec<ChannelFacts>> {
+        self.channels.load_full()
+    }
+    pub fn set_channels(&self, channels: Vec<ChannelFacts>) {
+        self.channels.store(Arc::new(channels));
+    }
+    /// Where to hear that deliveries were written or tried.
+    pub fn listen_for_deliveries(&self) -> watch::Receiver<()> {
+        self.deliveries.subscribe()
+    }
+    /// Deliveries were written or tried.
+    pub fn told_something(&self) {
+        self.deliveries.send_replace(());
+        self.changed.send_modify(|changed| changed.told += 1);
+    }
+
     /// Everything known now. Not for people: they come through `Port::look`.
     pub fn picture(&self) -> Picture {
+        let now = now();
         Picture {
-            now: now(),
+            now,
             estate: self.estate.clone(),
-            observed: self.observed.load_full(),
+            observed: self.observed.load_full().as_of(now),
             records: self.records.load_full(),
             journal_break: (**self.journal_break.load()).clone(),
         }
+    }
+
+    /// Whether what is put up was looked at lately, or by nobody: then there is nothing that could have stalled.
+    pub fn is_judging(&self) -> bool {
+        self.observed.load().judged_at.is_none_or(|at| Span::between(at, now()) <= Observations::STALE_AFTER)
     }
 
     /// Puts up new observations. They are not events; what follows from them is recorded by `record`.
@@ -142,11 +190,11 @@ impl Desk {
                 Ok(entries) => return Ok(entries),
                 Err(AppendError::Moved { seq }) => self.move_on(&mut walk, seq).await?,
                 // Decided anew once the holder is known. One the journal does not know would be met again and again.
-                Err(AppendError::ClusterHeld) => {
+                Err(AppendError::ScopeHeld) => {
                     let before = self.records.load().seq;
                     self.catch_up(&mut walk).await?;
                     if self.records.load().seq == before {
-                        let why = "the store says that another operation holds the cluster, and the journal does not know it; restore the store from a copy";
+                        let why = "the store says that another operation holds what this one is about, and the journal does not know it; restore the store from a copy";
                         return Err(ActError::Broken(anyhow::anyhow!(why)));
                     }
                 }
@@ -249,14 +297,30 @@ impl Desk {
                 None if picture.estate.cluster(cluster).is_none() => Err(Fault::NotFound { what: "cluster".to_owned(), id: cluster.to_string() }),
                 None => Err(Fault::BadInput("name the node, and wait until the cluster was looked at once".to_owned())),
             },
+            Wish::RequestTraffic { service, mode, to, .. } => {
+                let missing = || Fault::NotFound { what: "service".to_owned(), id: service.to_string() };
+                Ok(Some(picture.traffic_plan(service, *mode, Some(to)).ok_or_else(missing)?))
+            }
+            Wish::RequestEvacuation { region, mode, .. } => {
+                let missing = || Fault::NotFound { what: "region".to_owned(), id: region.to_string() };
+                Ok(Some(picture.evacuation_plan(region, *mode).ok_or_else(missing)?))
+            }
             Wish::Approve { operation, .. } => {
                 let operation =
                     picture.operation(operation).ok_or_else(|| Fault::NotFound { what: "operation".to_owned(), id: operation.to_string() })?;
-                Ok(Some(
-                    picture.replan(operation).ok_or_else(|| Fault::Refused("the cluster of this operation is not declared any more".to_owned()))?,
-                ))
+                Ok(Some(picture.replan(operation).ok_or_else(|| Fault::Refused("what this operation is about is not declared any more".to_owned()))?))
             }
-            Wish::Decline { .. } | Wish::Cancel { .. } | Wish::Resume { .. } | Wish::Close { .. } => Ok(None),
+            Wish::Decline { .. }
+            | Wish::Cancel { .. }
+            | Wish::Resume { .. }
+            | Wish::Close { .. }
+            | Wish::Skip { .. }
+            | Wish::Escalate { .. }
+            | Wish::Commit { .. }
+            | Wish::Abort { .. }
+            | Wish::Acknowledge { .. }
+            | Wish::Restrain { .. }
+            | Wish::Release { .. } => Ok(None),
         }
     }
 }
@@ -284,6 +348,33 @@ impl Port for Desk {
         self.store.history(query.before, limit, query.operation).await.map_err(|error| broken(&error))
     }
 
+    async fn probes(&self, viewer: &Viewer, query: ProbesQuery) -> Result<Vec<Track>, Fault> {
+        allowed(&self.records.load(), viewer, Permission::Look)?;
+        self.tracks(&query.of, query.period).await.map_err(|error| broken(&error))
+    }
+
+    async fn replay(&self, viewer: &Viewer, query: ProbesQuery, proposals: Vec<Proposal>) -> Result<Vec<Replayed>, Fault> {
+        allowed(&self.records.load(), viewer, Permission::Look)?;
+        self.replayed(query, proposals).await.map_err(|error| broken(&error))
+    }
+
+    fn recent(&self, viewer: &Viewer, of: &[Subject]) -> Result<Vec<Vec<Mark>>, Fault> {
+        allowed(&self.records.load(), viewer, Permission::Look)?;
+        let now = now();
+        Ok(of.iter().map(|of| self.history.recent(of, now)).collect())
+    }
+
+    async fn notifications(&self, viewer: &Viewer) -> Result<Notifications, Fault> {
+        allowed(&self.records.load(), viewer, Permission::Look)?;
+        self.notifications().await.map_err(|error| broken(&error))
+    }
+    async fn test_channel(&self, viewer: &Viewer, channel: ChannelName) -> Result<(), Fault> {
+        Ok(self.test_channel(&Actor::Person(viewer.name.clone()), channel).await?)
+    }
+    async fn acknowledge_incident(&self, viewer: &Viewer, incident: IncidentKey, reason: String) -> Result<(), Fault> {
+        Ok(self.acknowledge_incident(&Actor::Person(viewer.name.clone()), incident, reason).await?)
+    }
+
     fn new_id(&self) -> OperationId {
         OperationId(uuid::Uuid::now_v7())
     }
@@ -298,7 +389,7 @@ fn allowed(records: &Records, viewer: &Viewer, permission: Permission) -> Result
     }
 }
 
-fn broken(error: &anyhow::Error) -> Fault {
+pub(crate) fn broken(error: &anyhow::Error) -> Fault {
     tracing::error!(error = format!("{error:#}"), "a request failed");
     Fault::Broken(format!("{error:#}"))
 }
@@ -309,11 +400,27 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
         Wish::Request { id, plan_hash, reason, accept_loss, override_blockers, .. } => {
             Command::RequestOperation { id, plan: made?, shown_hash: plan_hash, reason, accept_loss, override_blockers }
         }
-        Wish::Approve { operation, plan_hash, reason } => Command::Approve { operation, shown_hash: plan_hash, plan_now: made?, reason },
+        // Sending clients elsewhere moves no data, so there is no loss to accept.
+        Wish::RequestTraffic { id, plan_hash, reason, override_blockers, .. } => {
+            Command::RequestOperation { id, plan: made?, shown_hash: plan_hash, reason, accept_loss: false, override_blockers }
+        }
+        Wish::RequestEvacuation { id, plan_hash, reason, accept_loss, override_blockers, .. } => {
+            Command::RequestOperation { id, plan: made?, shown_hash: plan_hash, reason, accept_loss, override_blockers }
+        }
+        Wish::Approve { operation, plan_hash, accept_loss, reason } => {
+            Command::Approve { operation, shown_hash: plan_hash, plan_now: made?, accept_loss, reason }
+        }
         Wish::Decline { operation, reason } => Command::Decline { operation, reason },
         Wish::Cancel { operation, reason } => Command::Cancel { operation, reason },
         Wish::Resume { operation, reason } => Command::Resume { operation, reason },
         Wish::Close { operation, reason } => Command::Close { operation, reason },
+        Wish::Skip { operation, reason } => Command::Skip { operation, reason },
+        Wish::Escalate { operation, reason } => Command::Escalate { operation, reason },
+        Wish::Commit { operation, reason } => Command::Commit { operation, reason },
+        Wish::Abort { operation, reason } => Command::Abort { operation, reason },
+        Wish::Acknowledge { operation, reason } => Command::Acknowledge { operation, reason },
+        Wish::Restrain { what, until, reason } => Command::Restrain { what, until, reason },
+        Wish::Release { what, reason } => Command::Release { what, reason },
     })
 }
 
@@ -321,13 +428,23 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
 fn describe(command: &Command) -> String {
     match command {
         Command::RequestOperation { plan, .. } => {
-            format!("request a {} of {} to {}", plan.kind, plan.cluster, plan.target.as_ref().map_or("no node", |node| node.as_str()))
+            let target = plan.target_in_words().unwrap_or_else(|| "nowhere".to_owned());
+            format!("request a {} ({}) of {} to {target}", plan.kind, plan.mode(), plan.scope().name())
         }
         Command::Approve { operation, .. } => format!("approve operation {operation}"),
         Command::Decline { operation, .. } => format!("decline operation {operation}"),
         Command::Cancel { operation, .. } => format!("cancel operation {operation}"),
         Command::Resume { operation, .. } => format!("resume operation {operation}"),
         Command::Close { operation, .. } => format!("close operation {operation}"),
+        Command::Skip { operation, .. } => format!("leave a step of operation {operation} out"),
+        Command::Escalate { operation, .. } => format!("make operation {operation} an emergency"),
+        Command::Commit { operation, .. } => format!("commit operation {operation}"),
+        Command::Abort { operation, .. } => format!("stop operation {operation}"),
+        Command::Acknowledge { operation, .. } => format!("acknowledge operation {operation}"),
+        Command::Restrain { what, .. } => format!("have it that {}", what.in_words()),
+        Command::Release { what, .. } => format!("end it that {}", what.in_words()),
+        Command::AcknowledgeIncident { incident, .. } => format!("acknowledge the incident {incident}"),
+        Command::TestChannel { channel } => format!("send a test through the channel {channel}"),
         Command::AddAccount { name, .. } => format!("add the account {name}"),
         Command::SetRoles { name, .. } => format!("set the roles of {name}"),
         Command::DisableAccount { name } => format!("disable the account {name}"),

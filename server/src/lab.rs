@@ -104,7 +104,8 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Let no byte pass between a region and all other places.
+    /// Let no byte pass between a place and all others (a region, or `control`, where the dashboard and HAProxy are), or only
+    /// between two, as `control:us-east-1`.
     Cut {
         #[command(flatten)]
         at: Where,

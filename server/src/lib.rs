@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod connect;
@@ -13,9 +14,11 @@ pub mod desk;
 pub mod guard;
 pub mod lab;
 pub mod live;
+pub mod notify;
 pub mod router;
 pub mod run;
 pub mod startup;
 pub mod status;
 pub mod store;
+pub mod token;
 pub mod watch;

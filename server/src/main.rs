@@ -17,6 +17,8 @@ enum Command {
     Serve(cli::Serve),
     /// What the overview shows, without a browser; exit code 0 all well, 1 a person is needed, 2 not known.
     Status(cli::StatusArguments),
+    /// Writes one page that needs nothing else: how things stand, what would be done, and how to do it by hand.
+    Pack(cli::PackArguments),
     /// Accounts.
     #[command(subcommand)]
     User(cli::User),
@@ -58,6 +60,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => cli::serve(arguments).await,
         Command::Status(arguments) => cli::status(arguments).await,
+        Command::Pack(arguments) => cli::pack(arguments).await,
         Command::User(command) => cli::user(command).await,
         Command::Journal(command) => cli::journal(command).await,
         Command::Store(command) => cli::store(command).await,

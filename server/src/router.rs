@@ -10,9 +10,10 @@ use crate::{
 };
 use app::{port::Port, session::Viewer};
 use axum::{
-    Router,
-    extract::FromRef,
+    Extension, Router,
+    extract::{FromRef, State},
     middleware,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
@@ -66,6 +67,7 @@ pub fn router(state: AppState) -> Router {
         .route("/logout", post(login::sign_out))
         .route("/setup", post(setup::make_first_account).layer(login_limit()))
         .route("/live", get(live::stream))
+        .route("/pack", get(offline_pack))
         .leptos_routes_with_context(&state, pages(), context, shell)
         .fallback_service(site_pkg_dir_service(&state.leptos).fallback(not_found))
         .layer(middleware::from_fn(guard::own_no_reactive_scope))
@@ -76,7 +78,7 @@ pub fn router(state: AppState) -> Router {
         // Server functions read the body themselves; a limit on extractors alone would not hold for them.
         .layer(RequestBodyLimitLayer::new(LARGEST_BODY))
         // Whether the server works is nobody's secret, and asked by machines that cannot sign in.
-        .route("/healthz", get(async || "ok"))
+        .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .layer(middleware::from_fn_with_state(state.clone(), guard::harden))
         .layer(CompressionLayer::new())
@@ -89,6 +91,28 @@ pub fn router(state: AppState) -> Router {
 pub fn pages() -> Vec<AxumRouteListing> {
     static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(app::App));
     PAGES.clone()
+}
+
+/// The offline pack as a file.
+async fn offline_pack(State(state): State<AppState>, Extension(viewer): Extension<Option<Viewer>>) -> Response {
+    let Some(viewer) = viewer else { return StatusCode::UNAUTHORIZED.into_response() };
+    match state.desk.look(&viewer).await {
+        Ok(picture) => {
+            let kept = HeaderValue::from_static("attachment; filename=\"lifeboat-offline-pack.html\"");
+            let html = HeaderValue::from_static("text/html; charset=utf-8");
+            let document = app::pack::document(&picture, "from the running server", true);
+            ([(header::CONTENT_DISPOSITION, kept), (header::CONTENT_TYPE, html)], document).into_response()
+        }
+        Err(fault) => (StatusCode::FORBIDDEN, fault.to_string()).into_response(),
+    }
+}
+
+/// Healthy means that what is shown is being judged: a server that only answers would be left alone by whoever restarts it.
+async fn healthy(axum::extract::State(state): axum::extract::State<AppState>) -> (StatusCode, &'static str) {
+    match state.desk.is_judging() {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "watching has stalled"),
+    }
 }
 
 /// Ready means that the journal can be read and is whole.

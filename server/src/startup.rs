@@ -2,14 +2,16 @@
 
 use crate::{
     access::setup::SetupToken,
+    api::{self, Api, Tokens},
     config::Config,
     connections::Connections,
     desk::Desk,
+    notify::{self, Channels},
     router::{AppState, router},
     run::{self, CrashAt},
     status,
     store::Store,
-    watch,
+    watch::{self, Beats, Watching},
 };
 use anyhow::{Context, bail};
 use engine::journal::{Actor, Event};
@@ -27,6 +29,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
 };
 
 /// Another process may have written the journal; asked this often.
@@ -43,9 +46,15 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     }
     let (estate, text) = config.read_estate()?;
     let connections = Arc::new(Connections::new(&config, &estate)?);
+    let tokens = Tokens::read(&config, &estate)?;
+    let channels = Channels::new(&config, &estate.name)?;
     let site = find_site(&config)?;
     let _lock = lock(&config.data)?;
-    let listener = listen(config.listen).await?;
+    let listener = listen(config.listen, "listen").await?;
+    let machines = match config.machines_listen {
+        Some(address) => Some(listen(address, "machines_listen").await?),
+        None => None,
+    };
     let store = Store::open(&config.data).await?;
     let loaded =
         Event::EstateLoaded { name: estate.name.clone(), services: estate.services.len(), clusters: estate.clusters.len(), sha256: hex(&text) };
@@ -56,27 +65,58 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
         let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned() };
         desk.record(&Actor::Lifeboat, |_| vec![started.clone(), loaded.clone()]).await?;
     }
-    watch::start(desk.clone(), connections.clone()).await?;
-    run::start(desk.clone(), connections, crash_at);
+    let beats = Arc::new(Beats::of(desk.estate()));
+    let Watching { judging, sightings } = watch::start(desk.clone(), connections.clone(), &beats).await?;
+    let api = Arc::new(Api::new(tokens, desk.estate(), beats, sightings));
+    let executing = run::start(desk.clone(), connections, crash_at);
     status::answer(desk.clone(), &config.data)?;
     keep_house(desk.clone());
 
     let (end, ending) = tokio::sync::watch::channel(false);
     let setup = Arc::new(SetupToken::if_needed(&desk));
     let address = config.public_url.clone().unwrap_or_else(|| format!("http://{}", listener.local_addr().unwrap_or(config.listen)));
+    notify::start(desk.clone(), channels, address.clone()).await?;
     let stop = StopSignals::listen()?;
     announce(&address, &setup);
     let state = AppState { desk: desk.clone(), setup, leptos: site.options(config.listen), https: config.is_https(), ending };
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    if let Some(machines) = machines {
+        let service = api::router(api.clone());
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(machines, service).await {
+                tracing::error!(%error, "nothing is heard of observers any more");
+            }
+        });
+    }
+    let service = router(state).merge(api::router(api)).into_make_service_with_connect_info::<SocketAddr>();
+    let (failed, failure) = tokio::sync::oneshot::channel();
     axum::serve(listener, service)
         .with_graceful_shutdown(async move {
-            stop.asked().await;
+            let why = tokio::select! {
+                () = stop.asked() => None,
+                why = fails(judging, "what judges the probes") => Some(why),
+                why = fails(executing, "what carries out operations") => Some(why),
+            };
+            // Nobody waits for it once the server has ended.
+            failed.send(why).ok();
             end.send_replace(true);
         })
         .await
         .context("the server ended")?;
+    let written = desk.probe_history().write(desk.store(), chrono::Utc::now()).await;
     desk.store().close().await;
-    Ok(())
+    written.context("the last second of what probes saw was not kept")?;
+    match failure.await {
+        Ok(Some(why)) => Err(why),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// Waits until `task`, which never ends by itself, has ended. A server that goes on without it would show what was true once.
+async fn fails(task: JoinHandle<()>, what: &str) -> anyhow::Error {
+    match task.await {
+        Ok(()) => anyhow::anyhow!("{what} has ended; restart the server"),
+        Err(error) => anyhow::Error::new(error).context(format!("{what} has failed; restart the server")),
+    }
 }
 
 fn announce(address: &str, setup: &SetupToken) {
@@ -140,9 +180,9 @@ fn lock(data: &Path) -> anyhow::Result<File> {
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => anyhow::anyhow!("{address} is in use by another program; stop it, or set `listen` in the configuration"),
+        ErrorKind::AddrInUse => anyhow::anyhow!("{address} is in use by another program; stop it, or set `{setting}` in the configuration"),
         _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
     })
 }

@@ -1,14 +1,15 @@
-//! `lifeboat status`: what the overview shows, in one document, without a browser. A running server is asked over a socket in
-//! its data folder; where none answers, the store is read, and the document says so: then every verdict is unknown and
-//! only the last readings, with their age, are known.
+//! `lifeboat status` and `lifeboat pack`: what the overview shows, and what a person needs without the dashboard, in one document
+//! each, without a browser. A running server is asked over a socket in its data folder; where none answers, the store is read,
+//! and the document says so: then every verdict is unknown and only the last readings, with their age, are known.
 
 use crate::{config::Config, desk::Desk, store::Store, watch};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use app::{
     overview::view::{Overview, ProtectionLine},
+    pack,
     ui::state::Tone,
 };
-use engine::time::Span;
+use engine::{picture::Picture, time::Span};
 use serde::{Deserialize, Serialize};
 use std::{io::ErrorKind, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -32,6 +33,21 @@ pub enum Source {
     Store,
 }
 
+impl Source {
+    /// For people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Source::Server => "from the running server",
+            Source::Store => "from the store; NO SERVER ANSWERS, so nothing is being watched",
+        }
+    }
+}
+
+/// What can be asked for.
+const STATUS: &str = "status";
+const PACK: &str = "pack";
+/// No question is longer.
+const LONGEST_QUESTION: u64 = 16;
 const SOCKET: &str = "status.sock";
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -53,13 +69,8 @@ pub fn answer(desk: Arc<Desk>, data: &Path) -> anyhow::Result<()> {
                 Ok((mut stream, _)) => {
                     let desk = desk.clone();
                     tokio::spawn(async move {
-                        let status = Status { source: Source::Server, overview: Overview::of(&desk.picture()) };
-                        let written = match serde_json::to_vec(&status) {
-                            Ok(text) => stream.write_all(&text).await,
-                            Err(error) => Err(error.into()),
-                        };
-                        if let Err(error) = written {
-                            tracing::warn!(%error, "a status could not be given");
+                        if let Err(error) = answer_one(&mut stream, &desk.picture()).await {
+                            tracing::warn!(error = format!("{error:#}"), "a status could not be given");
                         }
                     });
                 }
@@ -73,28 +84,64 @@ pub fn answer(desk: Arc<Desk>, data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One question, one answer.
+async fn answer_one(stream: &mut UnixStream, picture: &Picture) -> anyhow::Result<()> {
+    let mut question = String::new();
+    tokio::time::timeout(PATIENCE, stream.take(LONGEST_QUESTION).read_to_string(&mut question)).await??;
+    let answer = match question.as_str() {
+        STATUS => serde_json::to_vec(&Status { source: Source::Server, overview: Overview::of(picture) })?,
+        PACK => pack::document(picture, Source::Server.in_words(), true).into_bytes(),
+        other => bail!("nobody asks for “{}” here", other.escape_debug()),
+    };
+    Ok(stream.write_all(&answer).await?)
+}
+
 /// The status, from the server if one answers, else from the store.
 ///
 /// # Errors
 /// Where neither can be read.
 pub async fn ask(config: &Config) -> anyhow::Result<Status> {
-    match tokio::time::timeout(PATIENCE, ask_server(&config.data)).await {
+    // A server that dies in the middle of its answer has not answered.
+    let asked = async { anyhow::Ok(serde_json::from_slice(&ask_server(&config.data, STATUS).await?)?) };
+    match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(status)) => Ok(status),
         Ok(Err(_)) | Err(_) => from_store(config).await,
     }
 }
 
-async fn ask_server(data: &Path) -> anyhow::Result<Status> {
-    let mut text = Vec::new();
-    UnixStream::connect(data.join(SOCKET)).await?.read_to_end(&mut text).await?;
-    Ok(serde_json::from_slice(&text)?)
+/// The offline pack, from the server if one answers, else from the store; it says from which.
+///
+/// # Errors
+/// Where neither can be read.
+pub async fn ask_for_pack(config: &Config) -> anyhow::Result<(Source, Vec<u8>)> {
+    match tokio::time::timeout(PATIENCE, ask_server(&config.data, PACK)).await {
+        Ok(Ok(text)) if text.ends_with(pack::END.as_bytes()) => Ok((Source::Server, text)),
+        _ => {
+            let picture = stored_picture(config).await?;
+            Ok((Source::Store, pack::document(&picture, Source::Store.in_words(), false).into_bytes()))
+        }
+    }
 }
 
-async fn from_store(config: &Config) -> anyhow::Result<Status> {
+async fn ask_server(data: &Path, question: &str) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut stream = UnixStream::connect(data.join(SOCKET)).await?;
+    stream.write_all(question.as_bytes()).await?;
+    stream.shutdown().await?;
+    stream.read_to_end(&mut text).await?;
+    Ok(text)
+}
+
+/// What the store holds: nobody watches, so of everything only the last readings are known.
+async fn stored_picture(config: &Config) -> anyhow::Result<Picture> {
     let (estate, _) = config.read_estate()?;
     let desk = Desk::open(Store::open_existing(&config.data).await?, estate).await?;
     desk.put_up(watch::kept(desk.estate(), desk.store()).await?);
-    let mut overview = Overview::of(&desk.picture());
+    Ok(desk.picture())
+}
+
+async fn from_store(config: &Config) -> anyhow::Result<Status> {
+    let mut overview = Overview::of(&stored_picture(config).await?);
     // Nobody is watching: whatever could be said, all is well is not known.
     overview.worst = overview.worst.max(Tone::Unknown);
     Ok(Status { source: Source::Store, overview })
@@ -103,10 +150,7 @@ async fn from_store(config: &Config) -> anyhow::Result<Status> {
 impl Status {
     /// A few lines for a person in a shell.
     pub fn in_words(&self) -> String {
-        let source = match self.source {
-            Source::Server => "from the running server",
-            Source::Store => "from the store; NO SERVER ANSWERS, so nothing is being watched",
-        };
+        let source = self.source.in_words();
         let overview = &self.overview;
         let mut lines = vec![format!("{} · {} · {source}", overview.estate, overview.generated_at.format("%Y-%m-%d %H:%M:%S UTC"))];
         lines.push(format!("worst: {}", overview.worst.name()));

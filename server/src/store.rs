@@ -1,5 +1,6 @@
 //! All SQL for the product's own store: SQLite in the data folder. `lifeboat.db` holds the journal and what must be as
-//! durable as it (WAL, `synchronous=FULL`); `observations.db` holds readings, which may lose their last second.
+//! durable as it (WAL, `synchronous=FULL`); `observations.db` holds readings, which may lose their last second;
+//! `history.db` holds what probes saw over the last months.
 //!
 //! Limits: one machine, one writing server at a time (an advisory lock on the folder sees to that); the command line may
 //! write beside it, the journal's numbers keep both in order.
@@ -13,7 +14,9 @@ use sqlx::{
 use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 pub mod accounts;
+pub mod history;
 pub mod journal;
+pub mod notifications;
 pub mod readings;
 pub mod sessions;
 
@@ -24,10 +27,13 @@ pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
     observations: SqlitePool,
+    history: SqlitePool,
+    history_reader: SqlitePool,
 }
 
 const STORE_FILE: &str = "lifeboat.db";
 const OBSERVATIONS_FILE: &str = "observations.db";
+const HISTORY_FILE: &str = "history.db";
 /// Password hashes and sessions are inside: only the owner reads and writes.
 const PRIVATE: u32 = 0o600;
 
@@ -44,16 +50,17 @@ impl Store {
         make_private(&path)?;
         let writer = pool(&path, SqliteSynchronous::Full, 1).await?;
         migrated(sqlx::migrate!("../migrations/store").run(&writer).await, &path)?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options(&path, SqliteSynchronous::Full).read_only(true))
-            .await
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let reader = readers(&path, 4).await?;
         let path = folder.join(OBSERVATIONS_FILE);
         make_private(&path)?;
         let observations = pool(&path, SqliteSynchronous::Normal, 1).await?;
         migrated(sqlx::migrate!("../migrations/observations").run(&observations).await, &path)?;
-        Ok(Self { writer, reader, observations })
+        let path = folder.join(HISTORY_FILE);
+        make_private(&path)?;
+        let history = pool(&path, SqliteSynchronous::Full, 1).await?;
+        migrated(sqlx::migrate!("../migrations/history").run(&history).await, &path)?;
+        let history_reader = readers(&path, 2).await?;
+        Ok(Self { writer, reader, observations, history, history_reader })
     }
 
     /// Opens a store that must exist already, for the command line.
@@ -103,7 +110,7 @@ impl Store {
             .connect_with(reading())
             .await
             .with_context(|| format!("{} is not a copy of a store", file.display()))?;
-        Ok(Self { writer: reader.clone(), observations: reader.clone(), reader })
+        Ok(Self { writer: reader.clone(), observations: reader.clone(), history: reader.clone(), history_reader: reader.clone(), reader })
     }
 
     /// Closes all connections and so writes the log back into the files.
@@ -111,6 +118,8 @@ impl Store {
         self.reader.close().await;
         self.writer.close().await;
         self.observations.close().await;
+        self.history_reader.close().await;
+        self.history.close().await;
     }
 }
 
@@ -144,6 +153,12 @@ fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions 
 
 async fn pool(path: &Path, synchronous: SqliteSynchronous, connections: u32) -> anyhow::Result<SqlitePool> {
     SqlitePoolOptions::new().max_connections(connections).connect_with(options(path, synchronous)).await.with_context(|| cannot_open(path))
+}
+
+async fn readers(path: &Path, connections: u32) -> anyhow::Result<SqlitePool> {
+    let options = options(path, SqliteSynchronous::Full).read_only(true);
+    let readers = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await;
+    readers.with_context(|| format!("{} cannot be read", path.display()))
 }
 
 fn migrated(result: Result<(), MigrateError>, path: &Path) -> anyhow::Result<()> {

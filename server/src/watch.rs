@@ -1,54 +1,104 @@
 //! Watching: one task per probed thing, each with its own interval and time-out, none waiting for another. What they see
 //! goes to the board, which judges it, puts it up and has changes recorded.
 
-use crate::{connect::probe, connections::Connections, desk::Desk};
+use crate::{connections::Connections, desk::Desk};
 use anyhow::Context;
 use engine::{
     databases::{HostState, NodeReading},
-    estate::{Detection, Estate},
+    estate::{Detection, Estate, Service},
     health::Sample,
-    id::{ClusterId, NodeId, RegionId, ServiceId},
+    id::{ClusterId, NodeId, ObserverId, RegionId, ServiceId},
+    time::Instant,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, Sender},
+    task::JoinHandle,
     time::{Interval, MissedTickBehavior},
 };
 
 mod agents;
 mod board;
+mod clock;
 mod endpoints;
+mod heartbeats;
+pub mod history;
 mod nodes;
 mod routers;
+mod traffic;
 
 pub use board::kept;
+pub use heartbeats::Beats;
 
 /// What one probe saw.
 #[derive(Debug)]
 pub(crate) enum Sighting {
-    Node { cluster: ClusterId, node: NodeId, sample: Sample, reading: Option<NodeReading> },
-    Endpoint { service: ServiceId, region: RegionId, sample: Sample },
-    Agent { region: RegionId, sample: Sample, hosts: Vec<(NodeId, HostState)> },
-    Router { cluster: ClusterId, sample: Sample, routed: Option<Vec<NodeId>> },
+    Node {
+        cluster: ClusterId,
+        node: NodeId,
+        sample: Sample,
+        reading: Option<NodeReading>,
+    },
+    Endpoint {
+        observer: ObserverId,
+        service: ServiceId,
+        region: RegionId,
+        sample: Sample,
+    },
+    /// `received` is absent where the report was refused as a whole.
+    Report {
+        observer: ObserverId,
+        received: Option<Instant>,
+        skew_ms: i64,
+        refused: usize,
+        samples: Vec<(ServiceId, RegionId, Sample)>,
+    },
+    Agent {
+        region: RegionId,
+        sample: Sample,
+        hosts: Vec<(NodeId, HostState)>,
+    },
+    Router {
+        cluster: ClusterId,
+        sample: Sample,
+        routed: Option<Vec<NodeId>>,
+    },
+    Traffic {
+        service: ServiceId,
+        sample: Sample,
+        regions: Option<BTreeSet<RegionId>>,
+    },
 }
 
 /// Sightings that may wait for the board; a probe waits when there are more.
 const WAITING: usize = 4_096;
 
+/// What watches.
+pub struct Watching {
+    /// The task that judges; it ends only where it has failed.
+    pub judging: JoinHandle<()>,
+    /// Where others may say what they saw.
+    pub(crate) sightings: Sender<Sighting>,
+}
+
 /// Starts all watchers. They run until the process ends.
 ///
 /// # Errors
 /// Where the kept readings cannot be read or a probe cannot be set up.
-pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>) -> anyhow::Result<()> {
+pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>, beats: &Arc<Beats>) -> anyhow::Result<Watching> {
     let (sender, receiver) = mpsc::channel(WAITING);
-    let board = board::Board::new(desk.clone()).await.context("the watchers cannot start")?;
-    tokio::spawn(board.run(receiver));
+    let abilities = connections.traffic.iter().map(|(service, traffic)| (service.clone(), traffic.control.abilities())).collect();
+    let board = board::Board::new(desk.clone(), abilities).await.context("the watchers cannot start")?;
+    history::start(desk.probe_history().clone(), desk.store().clone()).await?;
+    let judging = tokio::spawn(board.run(receiver));
     let estate = desk.estate();
     nodes::start(estate, &connections, &sender);
     agents::start(estate, &connections, &sender);
     routers::start(estate, &connections, &sender);
-    endpoints::start(estate, probe::client().context("the HTTP probe cannot be set up")?, &sender)?;
-    Ok(())
+    traffic::start(estate, &connections, &sender);
+    endpoints::start(estate, connections.probes.clone(), &sender)?;
+    heartbeats::start(estate, beats, &sender);
+    Ok(Watching { judging, sightings: sender })
 }
 
 /// The beat of one target. Late beats are not made up for: two probes at one instant are one round.
@@ -62,4 +112,10 @@ fn beat(rule: &Detection) -> Interval {
 fn rule_in(estate: &Estate, region: &RegionId) -> Detection {
     let clusters = estate.clusters.iter().filter(|cluster| cluster.nodes.iter().any(|node| &node.region == region));
     clusters.map(|cluster| estate.detection_of(cluster)).min_by_key(|rule| rule.interval).unwrap_or(estate.detection)
+}
+
+/// The detection rule for what sends the clients of a service: the strictest of its endpoints', else the estate's.
+fn rule_of_traffic(estate: &Estate, service: &Service) -> Detection {
+    let rules = service.endpoints.iter().map(|endpoint| estate.detection_at(service, endpoint));
+    rules.min_by_key(|rule| rule.interval).unwrap_or(estate.detection)
 }

@@ -157,7 +157,7 @@ async fn a_lab_is_healthy_loses_nothing_and_shows_a_dead_and_a_hung_primary() {
     // What the dashboard's server reads is written, and true.
     let estate = engine::estate::Estate::from_toml(&std::fs::read_to_string(lab.folder.join("estate.toml")).unwrap()).unwrap();
     assert_eq!(estate.clusters[0].nodes[2].host, format!("127.{}.102.10", lab.number));
-    assert_eq!(estate.services.iter().map(|s| s.endpoints.len()).sum::<usize>(), 21);
+    assert_eq!(estate.services.iter().map(|s| s.endpoints.len()).sum::<usize>(), 22);
 
     let agent = lab.agent(1);
     assert!(agent.node("pg-primary-east").await.unwrap().running);

@@ -4,13 +4,16 @@
 //! Everything shown by it is made up. It changes nothing: every act is refused.
 
 mod journal;
+mod moves;
+mod probes;
 mod scenes;
+mod telling;
 mod world;
 
 use app::{
     App,
     fault::Fault,
-    port::{HistoryQuery, Port, Wish},
+    port::{HistoryQuery, Port, ProbesQuery, Replayed, Wish},
     session::Viewer,
 };
 use async_trait::async_trait;
@@ -23,7 +26,14 @@ use axum::{
     },
     routing::{get, post},
 };
-use engine::{id::OperationId, journal::Entry, picture::Picture, time::Instant};
+use engine::{
+    history::{Mark, Proposal, Track, replay},
+    id::{ChannelName, OperationId},
+    journal::{Entry, Subject},
+    notifications::{IncidentKey, Notifications},
+    picture::Picture,
+    time::Instant,
+};
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
 use scenes::Scene;
@@ -53,6 +63,26 @@ impl Port for Stage {
             before && query.operation.is_none_or(|id| app::journal::words::operation(&entry.event) == Some(id))
         };
         Ok(entries.into_iter().rev().filter(wanted).take(query.limit as usize).collect())
+    }
+    async fn probes(&self, _viewer: &Viewer, query: ProbesQuery) -> Result<Vec<Track>, Fault> {
+        Ok(vec![probes::track(query.of, query.period)])
+    }
+    async fn replay(&self, _viewer: &Viewer, query: ProbesQuery, proposals: Vec<Proposal>) -> Result<Vec<Replayed>, Fault> {
+        let track = probes::track(query.of, query.period);
+        let replays = proposals.into_iter().map(|proposal| replay(&track.stretches, proposal, query.period)).collect();
+        Ok(vec![Replayed { observer: track.observer, replays, cut: None }])
+    }
+    fn recent(&self, _viewer: &Viewer, of: &[Subject]) -> Result<Vec<Vec<Mark>>, Fault> {
+        Ok(of.iter().map(|of| probes::recent(of, now())).collect())
+    }
+    async fn notifications(&self, viewer: &Viewer) -> Result<Notifications, Fault> {
+        Ok(telling::of(self.scene, &self.look(viewer).await?))
+    }
+    async fn test_channel(&self, _viewer: &Viewer, _channel: ChannelName) -> Result<(), Fault> {
+        Err(Fault::Refused("this is only a preview; nothing is sent from here".to_owned()))
+    }
+    async fn acknowledge_incident(&self, _viewer: &Viewer, _incident: IncidentKey, _reason: String) -> Result<(), Fault> {
+        Err(Fault::Refused("this is only a preview; nothing acts here".to_owned()))
     }
     fn new_id(&self) -> OperationId {
         OperationId(uuid::Uuid::from_u128(now().timestamp_nanos_opt().unwrap_or_default().unsigned_abs().into()))

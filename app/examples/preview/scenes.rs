@@ -2,6 +2,7 @@
 
 use crate::{
     journal::Book,
+    moves,
     world::{self, EAST, PRIMARY, REPLICA, STANDBY},
 };
 use engine::{
@@ -32,11 +33,26 @@ pub enum Scene {
     RegionDown,
     Unwatched,
     JournalBroken,
+    /// A service fails in its only region and automation is paused for it.
+    Held,
+    /// A service fails in its only region, its move was rehearsed before, and Lifeboat asks for approval.
+    Asked,
+    /// A move of clients that breaks a safety rule waits for an approver.
+    MoveWaiting,
+    MoveRunning,
+    /// Clients were moved and could return; a cooldown runs.
+    Moved,
+    /// Somebody else moved the clients.
+    Strayed,
+    ServiceUnprotected,
+    SwitchOff,
+    /// Nothing says how clients are sent.
+    NoTraffic,
     Fault,
 }
 
 impl Scene {
-    pub const ALL: [Scene; 14] = [
+    pub const ALL: [Scene; 23] = [
         Scene::Empty,
         Scene::Full,
         Scene::Thousand,
@@ -50,6 +66,15 @@ impl Scene {
         Scene::RegionDown,
         Scene::Unwatched,
         Scene::JournalBroken,
+        Scene::Held,
+        Scene::Asked,
+        Scene::MoveWaiting,
+        Scene::MoveRunning,
+        Scene::Moved,
+        Scene::Strayed,
+        Scene::ServiceUnprotected,
+        Scene::SwitchOff,
+        Scene::NoTraffic,
         Scene::Fault,
     ];
     pub fn name(self) -> String {
@@ -65,6 +90,7 @@ impl Scene {
         let estate = Arc::new(match self {
             Scene::Empty => Estate { services: Vec::new(), clusters: Vec::new(), regions: Vec::new(), strategies: Vec::new(), ..world::estate() },
             Scene::Thousand => world::thousand(),
+            Scene::NoTraffic => world::without_traffic(),
             _ => world::estate(),
         });
         let long_ago = begun - Span::from_mins(190).as_delta();
@@ -103,10 +129,21 @@ impl Scene {
                     seen = then;
                 }
             }
-            Scene::Empty | Scene::Full | Scene::Thousand | Scene::Unwatched | Scene::JournalBroken | Scene::Fault => {}
+            Scene::Held
+            | Scene::Asked
+            | Scene::MoveWaiting
+            | Scene::MoveRunning
+            | Scene::Moved
+            | Scene::Strayed
+            | Scene::ServiceUnprotected
+            | Scene::SwitchOff => moves::play(self, &mut book, &estate, &mut seen, fell, now),
+            Scene::NoTraffic | Scene::Empty | Scene::Full | Scene::Thousand | Scene::Unwatched | Scene::JournalBroken | Scene::Fault => {}
         }
         if matches!(self, Scene::PrimaryDown | Scene::RegionDown) {
             noticed(&mut book, fell, now);
+        }
+        if self == Scene::RegionDown {
+            moves::decide(&mut book, &estate, &seen, now);
         }
         if self != Scene::Unwatched {
             let failed = failed_regions(&estate, &seen);
@@ -129,13 +166,21 @@ impl Scene {
         }
         let plan_hash = plan.hash();
         let reason = "The primary has been gone since 42 s, its host says the process is dead".to_owned();
-        let requested =
-            Event::OperationRequested { id, plan_hash: plan_hash.clone(), plan: Box::new(plan), reason, loss_accepted: true, overridden: Vec::new() };
+        let requested = Event::OperationRequested {
+            id,
+            plan_hash: plan_hash.clone(),
+            plan: Box::new(plan),
+            reason,
+            loss_accepted: true,
+            overridden: Vec::new(),
+            parent: None,
+        };
         book.wait(Span::from_secs(9)).person("oskar", requested);
         if self == Scene::Waiting {
             return;
         }
-        book.wait(Span::from_secs(12)).person("olga", Event::OperationApproved { id, plan_hash, reason: "Checked with the host: agreed".to_owned() });
+        book.wait(Span::from_secs(12))
+            .person("olga", Event::OperationApproved { id, plan_hash, reason: "Checked with the host: agreed".to_owned(), loss_accepted: false });
         book.wait(Span::from_millis(14)).lifeboat(Event::OperationStarted { id });
         let stop = match self {
             Scene::Succeeded => steps.len(),
@@ -200,6 +245,9 @@ fn opening(estate: &Estate, at: Instant) -> Book {
     }
     book.wait(Span::from_mins(7)).person("olga", Event::SignedIn { name: "olga".parse().unwrap() });
     book.wait(Span::from_mins(2)).lifeboat(Event::SignInFailed { name: None });
+    for service in estate.services.iter().filter(|service| service.traffic.is_some()) {
+        book.lifeboat(Event::TrafficAdopted { service: service.id.clone(), regions: world::home(service) });
+    }
     if !estate.clusters.is_empty() {
         let (cluster, node) = ("user-database".parse().unwrap(), PRIMARY.parse().unwrap());
         book.wait(Span::from_secs(4)).lifeboat(Event::PrimaryObserved { cluster, node, timeline: 1 });

@@ -2,12 +2,13 @@
 
 use app::session::Viewer;
 use engine::{
+    abilities::Abilities,
     access::Role,
     databases::{ClusterView, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
-    estate::{Detection, Endpoint, Estate, Router},
+    estate::{Detection, Endpoint, Estate, FailoverMode, Replication, Router, Service, Strategy, StrategyKind, Traffic, TrafficMeans},
     health::{Health, Judgement, Outcome, Sample},
     id::{NodeId, RegionId},
-    picture::{EndpointView, Observations},
+    picture::{EndpointView, Observations, SeenOn, TrafficView},
     time::{Instant, Span},
 };
 use std::collections::BTreeSet;
@@ -47,11 +48,47 @@ pub fn estate() -> Estate {
             .map(|region| Endpoint { region: region.clone(), target: format!("http://127.77.1.{}:8080/health", 20 + at), detection: None })
             .collect();
     }
+    // Four kinds: real and active-active, the same simulated, in one region at a time, and (all others) none at all.
+    estate.strategies.push(Strategy {
+        id: "one-at-a-time".parse().unwrap(),
+        kind: StrategyKind::ActivePassive,
+        primary_region: regions[0].clone(),
+        recovery_regions: vec![regions[1].clone()],
+        failover: FailoverMode::SemiAutomatic,
+        failback: FailoverMode::Manual,
+        replication: Replication::Asynchronous,
+        lag_tolerance: Span::from_secs(30),
+        detection: None,
+        wait: Span::ZERO,
+        cooldown: Span::from_mins(30),
+        dwell: Span::from_mins(10),
+        minimum_on: 1,
+        approvals: 1,
+        commit: None,
+    });
+    for service in &mut estate.services {
+        let by = match service.id.as_str() {
+            "api-gateway" | "dashboard" => TrafficMeans::Haproxy { socket: "run/edge.sock".to_owned(), backend: service.id.to_string() },
+            "model-router" => TrafficMeans::Simulated {},
+            _ => continue,
+        };
+        if service.id.as_str() == "dashboard" {
+            service.strategy = Some("one-at-a-time".parse().unwrap());
+        }
+        service.traffic = Some(Traffic { address: format!("http://127.77.0.9:8080/{}", service.id), region_header: Some("x-region".to_owned()), by });
+    }
     for cluster in &mut estate.clusters {
         cluster.detection = Some(detection);
         cluster.router =
             Some(Router { socket: "run/haproxy.sock".to_owned(), backend: "user-database".to_owned(), address: "127.77.0.5:5432".to_owned() });
     }
+    estate
+}
+
+/// The same without anything that sends clients.
+pub fn without_traffic() -> Estate {
+    let mut estate = estate();
+    estate.services.iter_mut().for_each(|service| service.traffic = None);
     estate
 }
 
@@ -80,14 +117,40 @@ pub fn down(since: Instant) -> Judgement {
     Judgement { health: Health::Down, since: Some(since), why: "3 of the last 3 probes failed, latest: connection refused".to_owned() }
 }
 
+/// Where clients belong: everywhere, or in the home region.
+pub fn home(service: &Service) -> BTreeSet<RegionId> {
+    let count = if service.strategy.as_ref().is_some_and(|id| id.as_str() == "one-at-a-time") { 1 } else { service.endpoints.len() };
+    service.endpoints.iter().take(count).map(|endpoint| endpoint.region.clone()).collect()
+}
+
+/// The service in a region gone since `since`.
+pub fn kill_service(seen: &mut Observations, service: &str, region: &str, since: Instant) {
+    let endpoint = seen.endpoints.get_mut(&(service.parse().unwrap(), region.parse().unwrap())).unwrap();
+    endpoint.judgement = down(since);
+}
+
+/// Clients of the service are seen to be sent to these regions.
+pub fn send(seen: &mut Observations, service: &str, regions: &[&str]) {
+    let view = seen.traffic.get_mut(&service.parse().unwrap()).unwrap();
+    view.on.as_mut().unwrap().regions = regions.iter().map(|region| region.parse().unwrap()).collect();
+}
+
 /// Everything well: every endpoint, agent and router answers, both standbys stream.
 pub fn healthy(estate: &Estate, begun: Instant, now: Instant) -> Observations {
     let mut seen = Observations { tick: 1, ..Observations::default() };
     for service in &estate.services {
         for endpoint in &service.endpoints {
             let last = Sample { at: now - Span::from_millis(400).as_delta(), took: Span::from_millis(4), outcome: Outcome::Good };
-            seen.endpoints.insert((service.id.clone(), endpoint.region.clone()), EndpointView { judgement: ok(begun), last: Some(last) });
+            seen.endpoints
+                .insert((service.id.clone(), endpoint.region.clone()), EndpointView { judgement: ok(begun), last: Some(last), flapping: false });
         }
+    }
+    for service in estate.services.iter().filter(|service| service.traffic.is_some()) {
+        let on = SeenOn { at: now - Span::from_millis(800).as_delta(), regions: home(service) };
+        seen.traffic.insert(service.id.clone(), TrafficView { judgement: ok(begun), on: Some(on) });
+        let simulated = service.traffic.as_ref().is_some_and(|traffic| traffic.by.is_simulated());
+        let patience = (!simulated).then_some(Span::from_secs(2));
+        seen.abilities.insert(service.id.clone(), Abilities { rehearses: true, reads_back: true, simulated, delay: None, patience });
     }
     for region in &estate.regions {
         seen.agents.insert(region.id.clone(), ok(begun));

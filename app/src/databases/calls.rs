@@ -21,9 +21,10 @@ pub async fn databases() -> Result<Directory, Fault> {
 
 #[server(endpoint = "cluster")]
 pub async fn cluster(id: String) -> Result<ClusterPage, Fault> {
-    let picture = port()?.look(&viewer()?).await?;
+    let viewer = viewer()?;
+    let picture = port()?.look(&viewer).await?;
     let page = id.parse().ok().and_then(|id| ClusterPage::of(&picture, &id));
-    page.ok_or(Fault::NotFound { what: "cluster".to_owned(), id })
+    page.map(|page| page.for_viewer(&picture, &viewer)).ok_or(Fault::NotFound { what: "cluster".to_owned(), id })
 }
 
 /// The plan as it would be made now, with an operation id for the form.

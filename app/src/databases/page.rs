@@ -9,10 +9,12 @@ use super::{
 };
 use crate::ui::settled::IntoSettled;
 use crate::{
+    failover::Switches,
     live::watch,
     operations::{OperationRows, StateBadge},
     ui::{
         empty::Empty,
+        post::Answers,
         since::Since,
         state::{Badge, Tone},
         time::Age,
@@ -28,12 +30,14 @@ use leptos_router::hooks::use_params_map;
 pub fn DatabasePage() -> impl IntoView {
     let params = use_params_map();
     let page = watch(move || params.read().get("cluster").unwrap_or_default(), calls::cluster);
-    watched(page, |page| view! { <Cluster page/> })
+    let answers = Answers::new();
+    watched(page, move |page| view! { <Cluster page answers/> })
 }
 
 #[component]
-fn Cluster(page: ClusterPage) -> impl IntoView {
+fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
     let now = page.now;
+    let back = format!("/databases/{}", page.id);
     let strategy = page.strategy.as_ref().map(|strategy| format!(" · {strategy}")).unwrap_or_default();
     let purpose = format!("Database “{}” of {}{strategy}", page.database, page.service);
     view! {
@@ -64,6 +68,7 @@ fn Cluster(page: ClusterPage) -> impl IntoView {
             <h2 id="nodes-title">"Nodes"</h2>
             <Nodes nodes=page.nodes.clone() cluster=page.id.clone() free=page.active.is_none() now/>
         </section>
+        <Switches answers switches=page.switches back now/>
         <section aria-labelledby="past-title">
             <h2 id="past-title">"Operations before"</h2>
             {if page.past.is_empty() {
@@ -95,7 +100,7 @@ pub fn Headlined(headline: Headline, now: Instant) -> impl IntoView {
 }
 
 #[component]
-fn Offers(offers: Vec<Offer>) -> impl IntoView {
+pub fn Offers(offers: Vec<Offer>) -> impl IntoView {
     (!offers.is_empty()).then(|| {
         let offer = |offer: Offer| {
             let class = if offer.urgent { "button main" } else { "button" };

@@ -10,10 +10,10 @@ use engine::{
     picture::Picture,
     time::Instant,
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 /// How the cluster is, in one sentence; with what was seen and since when where it is not well.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Headline {
     pub tone: Tone,
     pub word: String,
@@ -24,7 +24,7 @@ pub struct Headline {
 }
 
 /// Whether the loss of the primary could be survived.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Shield {
     pub tone: Tone,
     pub word: String,
@@ -34,7 +34,7 @@ pub struct Shield {
 }
 
 /// Where the router sends clients.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Route {
     pub tone: Tone,
     /// Host and port clients connect to.
@@ -65,7 +65,7 @@ pub fn headline(picture: &Picture, view: &ClusterView) -> Headline {
         return Headline {
             tone: Tone::Lost,
             word: "SPLIT BRAIN".to_owned(),
-            says: format!("{} nodes take writes: {}. Stop all but one on its host, at once.", names.len(), names.join(" and ")),
+            says: format!("{} nodes take writes: {}. Stop all but one on its host, at once", names.len(), names.join(" and ")),
             since: picture.records.split_brain.get(&view.cluster).copied(),
             seen: writable
                 .iter()
@@ -77,7 +77,7 @@ pub fn headline(picture: &Picture, view: &ClusterView) -> Headline {
         return Headline {
             tone: Tone::Unknown,
             word: "no primary known".to_owned(),
-            says: "No node was ever seen as primary. Nothing can be said of the writes.".to_owned(),
+            says: "No node was ever seen as primary. Nothing can be said of the writes".to_owned(),
             since: None,
             seen: view.nodes.iter().map(|node| format!("{}: {}", node.node, node.judgement.why)).collect(),
         };

@@ -6,7 +6,9 @@ use super::{
     wal::{Lag, lag_of},
 };
 use crate::{
+    failover::view::switches::{self, Switch},
     operations::line::{self, OperationLine},
+    session::Viewer,
     ui::state::{Tone, standing},
 };
 use engine::{
@@ -18,17 +20,17 @@ use engine::{
     picture::Picture,
     time::{Instant, Span},
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 /// All clusters, for `/databases`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Directory {
     pub now: Instant,
     pub clusters: Vec<ClusterLine>,
 }
 
 /// One cluster in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct ClusterLine {
     pub id: ClusterId,
     pub headline: Headline,
@@ -41,7 +43,7 @@ pub struct ClusterLine {
 }
 
 /// One cluster, for `/databases/{cluster}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct ClusterPage {
     pub now: Instant,
     pub id: ClusterId,
@@ -58,10 +60,12 @@ pub struct ClusterPage {
     pub active: Option<OperationLine>,
     /// Ended operations, newest first, at most `PAST_SHOWN`.
     pub past: Vec<OperationLine>,
+    /// What people can put in the way of Lifeboat here; empty where nobody looks at them.
+    pub switches: Vec<Switch>,
 }
 
 /// One node with its latest reading.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct NodeRow {
     pub node: NodeId,
     pub region: RegionId,
@@ -90,7 +94,7 @@ pub struct NodeRow {
 }
 
 /// Something that can be done now, as a link to the page that confirms it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Offer {
     pub href: String,
     pub does: String,
@@ -154,7 +158,15 @@ impl ClusterPage {
             nodes,
             active: active.map(OperationLine::of),
             past,
+            switches: Vec::new(),
         })
+    }
+}
+
+impl ClusterPage {
+    /// With what this person can put in the way of Lifeboat.
+    pub fn for_viewer(self, picture: &Picture, viewer: &Viewer) -> Self {
+        Self { switches: switches::of_cluster(picture, viewer, &self.id), ..self }
     }
 }
 
@@ -200,7 +212,8 @@ impl NodeRow {
             stale,
             connections: reading.map(|reading| (reading.connections, reading.connections_max)),
             version: reading.map(|reading| reading.version.clone()),
-            can_rejoin: matches!(stands, NodeStanding::NeedsRewind | NodeStanding::NotStreaming | NodeStanding::Down)
+            // A second primary is fenced by the rejoin before anything else.
+            can_rejoin: matches!(stands, NodeStanding::NeedsRewind | NodeStanding::NotStreaming | NodeStanding::Down | NodeStanding::SecondPrimary)
                 && view.primary().is_some_and(NodeView::is_writable),
         }
     }
@@ -263,12 +276,19 @@ fn offers(picture: &Picture, cluster: &Cluster, view: &ClusterView, held: bool) 
             urgent: !well,
         });
     }
-    let rows = view.nodes.iter().map(|node| NodeRow::of(picture, cluster, view, node)).filter(|row| row.can_rejoin);
+    // Of two that write on one timeline nobody can say which is the second: a rejoin would discard what one of them wrote.
+    let may_be_the_first = |row: &NodeRow| row.standing == standing(NodeStanding::SecondPrimary).1 && row.timeline >= view.timeline();
+    let rows = view.nodes.iter().map(|node| NodeRow::of(picture, cluster, view, node));
+    let rows = rows.filter(|row| row.can_rejoin && !may_be_the_first(row));
     offers.extend(rows.map(|row| Offer {
         href: format!("{}&node={}", plan(OperationKind::Rejoin), row.node),
         does: format!("Rejoin {}", row.node),
-        because: format!("It is {}. Until it follows again the cluster has less protection.", row.standing),
-        urgent: row.standing == standing(NodeStanding::NeedsRewind).1,
+        because: if row.standing == standing(NodeStanding::SecondPrimary).1 {
+            "It takes writes beside the primary. A rejoin ends its processes first, and discards what only it wrote.".to_owned()
+        } else {
+            format!("It is {}. Until it follows again the cluster has less protection.", row.standing)
+        },
+        urgent: [NodeStanding::NeedsRewind, NodeStanding::SecondPrimary].into_iter().any(|stands| row.standing == standing(stands).1),
     }));
     offers
 }

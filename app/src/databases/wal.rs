@@ -8,9 +8,10 @@ use engine::{
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 /// How far behind the primary a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
 pub struct Lag {
     /// WAL bytes behind; `None` where that is not known.
     pub bytes: Option<u64>,

@@ -7,9 +7,9 @@ use engine::{
     picture::Picture,
     time::Instant,
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct JournalView {
     pub now: Instant,
     /// Number of the last entry of all.
@@ -23,7 +23,7 @@ pub struct JournalView {
 }
 
 /// One entry in words.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Line {
     pub seq: u64,
     pub at: Instant,
@@ -54,13 +54,17 @@ impl Line {
     }
 }
 
-/// A page in the making: entries come in batches, newest first, and those of the wanted kind stay.
-pub struct Reading {
-    kind: Option<Kind>,
-    lines: Vec<Line>,
+/// What makes a line of an entry, or leaves it out.
+type MakeLine<L> = Box<dyn Fn(&Entry) -> Option<L> + Send + Sync>;
+
+/// A page in the making: entries come in batches, newest first, and those that make a line stay.
+pub struct Reading<L = Line> {
+    line: MakeLine<L>,
+    pub(crate) lines: Vec<L>,
     /// The smallest number seen so far, or where the reading was asked to begin.
     before: Option<u64>,
-    looked_at: u64,
+    pub(crate) looked_at: u64,
+    at_most: u64,
     done: bool,
 }
 
@@ -72,27 +76,36 @@ impl Reading {
     pub const LOOKED_AT_MOST: u64 = 5_000;
 
     pub fn new(before: Option<u64>, kind: Option<Kind>) -> Self {
-        Self { kind, lines: Vec::new(), before, looked_at: 0, done: false }
+        let wanted = move |line: &Line| kind.is_none_or(|kind| kind == line.kind);
+        Self::by(before, Self::LOOKED_AT_MOST, move |entry| Some(Line::of(entry)).filter(wanted))
+    }
+}
+
+impl<L> Reading<L> {
+    /// `line` makes a line of an entry, or leaves it out; at most `at_most` entries are looked at.
+    pub fn by(before: Option<u64>, at_most: u64, line: impl Fn(&Entry) -> Option<L> + Send + Sync + 'static) -> Self {
+        Self { line: Box::new(line), lines: Vec::new(), before, looked_at: 0, at_most, done: false }
     }
     /// Where the next batch begins; `None` when the page is complete.
     pub fn next_before(&self) -> Option<Option<u64>> {
         (!self.done).then_some(self.before)
     }
     pub fn take(&mut self, batch: Vec<Entry>) {
-        let at_the_beginning = batch.len() < Self::BATCH as usize;
+        let at_the_beginning = batch.len() < Reading::BATCH as usize;
         for entry in batch {
-            if self.lines.len() == Self::LINES {
+            if self.lines.len() == Reading::LINES {
                 self.done = true;
                 return;
             }
             self.looked_at += 1;
             self.before = Some(entry.seq);
-            let line = Line::of(&entry);
-            if self.kind.is_none_or(|kind| kind == line.kind) {
-                self.lines.push(line);
-            }
+            self.lines.extend((self.line)(&entry));
         }
-        self.done = at_the_beginning || self.lines.len() == Self::LINES || self.looked_at >= Self::LOOKED_AT_MOST;
+        self.done = at_the_beginning || self.lines.len() == Reading::LINES || self.looked_at >= self.at_most;
+    }
+    /// Where older entries begin; `None` at the beginning of the journal.
+    pub fn older(&self) -> Option<u64> {
+        self.before.filter(|before| *before > 1)
     }
 }
 
@@ -102,7 +115,7 @@ impl JournalView {
             now: picture.now,
             last: picture.records.seq,
             broken: picture.journal_break.clone(),
-            older: reading.before.filter(|before| *before > 1),
+            older: reading.older(),
             lines: reading.lines,
             looked_at: reading.looked_at,
         }

@@ -2,9 +2,10 @@
 //! compile until somebody has found words for it.
 
 use engine::{
-    failover::StepState,
+    automation::{Decision, Verdict},
+    failover::{StepState, plan::names_or_none},
     id::OperationId,
-    journal::{Event, Subject},
+    journal::{Event, ObserverStanding, Subject},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -14,7 +15,10 @@ use std::collections::BTreeSet;
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Operations,
+    Decisions,
+    Restraints,
     Databases,
+    Traffic,
     Health,
     People,
     Refusals,
@@ -22,11 +26,24 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] = [Kind::Operations, Kind::Databases, Kind::Health, Kind::People, Kind::Refusals, Kind::Server];
+    pub const ALL: [Kind; 9] = [
+        Kind::Operations,
+        Kind::Decisions,
+        Kind::Restraints,
+        Kind::Traffic,
+        Kind::Databases,
+        Kind::Health,
+        Kind::People,
+        Kind::Refusals,
+        Kind::Server,
+    ];
     /// In the URL and on the page.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Operations => "operations",
+            Kind::Decisions => "decisions",
+            Kind::Restraints => "restraints",
+            Kind::Traffic => "traffic",
             Kind::Databases => "databases",
             Kind::Health => "health",
             Kind::People => "people",
@@ -41,7 +58,7 @@ impl Kind {
 
 pub fn kind(event: &Event) -> Kind {
     match event {
-        Event::ServerStarted { .. } | Event::EstateLoaded { .. } => Kind::Server,
+        Event::ServerStarted { .. } | Event::EstateLoaded { .. } | Event::ClockJumped { .. } | Event::ChannelTested { .. } => Kind::Server,
         Event::SignedIn { .. }
         | Event::SignInFailed { .. }
         | Event::SignedOut { .. }
@@ -50,7 +67,15 @@ pub fn kind(event: &Event) -> Kind {
         | Event::AccountDisabled { .. }
         | Event::PasswordReset { .. } => Kind::People,
         Event::Refused { .. } => Kind::Refusals,
-        Event::HealthChanged { .. } => Kind::Health,
+        Event::HealthChanged { .. } | Event::ObserverChanged { .. } => Kind::Health,
+        // Too few failed probes for a verdict are a decision too: why nothing was done.
+        Event::Decided { .. } | Event::CaseClosed { .. } | Event::Wavered { .. } => Kind::Decisions,
+        Event::Restrained { .. } | Event::Released { .. } | Event::RestraintEnded { .. } | Event::IncidentAcknowledged { .. } => Kind::Restraints,
+        Event::TrafficAdopted { .. }
+        | Event::TrafficStrayed { .. }
+        | Event::TrafficReturned { .. }
+        | Event::ServiceExposureBegan { .. }
+        | Event::ServiceExposureEnded { .. } => Kind::Traffic,
         Event::PrimaryObserved { .. }
         | Event::SplitBrainObserved { .. }
         | Event::SplitBrainEnded { .. }
@@ -58,6 +83,7 @@ pub fn kind(event: &Event) -> Kind {
         | Event::ExposureEnded { .. } => Kind::Databases,
         Event::OperationRequested { .. }
         | Event::OperationApproved { .. }
+        | Event::SafetyRulesBroken { .. }
         | Event::OperationDeclined { .. }
         | Event::OperationCancelled { .. }
         | Event::OperationVoided { .. }
@@ -71,7 +97,12 @@ pub fn kind(event: &Event) -> Kind {
         | Event::OperationFailed { .. }
         | Event::OperationInDoubt { .. }
         | Event::OperationResumed { .. }
-        | Event::OperationClosed { .. } => Kind::Operations,
+        | Event::OperationClosed { .. }
+        | Event::StepSkipped { .. }
+        | Event::OperationEscalated { .. }
+        | Event::OperationCommitted { .. }
+        | Event::OperationAborted { .. }
+        | Event::OperationAcknowledged { .. } => Kind::Operations,
     }
 }
 
@@ -82,6 +113,10 @@ pub fn in_words(event: &Event) -> String {
         Event::EstateLoaded { name, services, clusters, sha256 } => {
             let short: String = sha256.chars().take(8).collect();
             format!("The estate “{name}” was read: {services} services, {clusters} database clusters (SHA-256 {short}…)")
+        }
+        Event::ClockJumped { from, to } => {
+            let (from, to) = (from.format("%Y-%m-%d %H:%M:%S"), to.format("%Y-%m-%d %H:%M:%S UTC"));
+            format!("The clock JUMPED from {from} to {to}: what was under way is not measured, and waiting times begin anew")
         }
         Event::SignedIn { name } => format!("{name} signed in"),
         Event::SignInFailed { name: Some(name) } => format!("Somebody failed to sign in as {name}"),
@@ -106,16 +141,60 @@ pub fn in_words(event: &Event) -> String {
             format!("{cluster} {state}: {}", missing.join("; "))
         }
         Event::ExposureEnded { cluster } => format!("{cluster} is fully protected again"),
+        Event::TrafficAdopted { service, regions } => format!("Clients of {service} were found to be sent to {}", names_or_none(regions)),
+        Event::TrafficStrayed { service, intended, seen } => {
+            format!("Clients of {service} are sent to {}, but are meant to be in {}", names_or_none(seen), names_or_none(intended))
+        }
+        Event::ObserverChanged { observer, to, since } => {
+            let since = crate::ui::time::clock(*since);
+            match to {
+                ObserverStanding::Sees => format!("The observer {observer} sees again, and its word counts"),
+                ObserverStanding::Blind => {
+                    format!("Nothing has answered the observer {observer} since {since}: it may be cut off, and its word does not count")
+                }
+                ObserverStanding::Silent => format!("Nothing was heard of the observer {observer} since {since}: its word does not count"),
+            }
+        }
+        Event::TrafficReturned { service } => format!("Clients of {service} are sent where they are meant to be again"),
+        Event::ServiceExposureBegan { service, unprotected, missing } => {
+            let state = if *unprotected { "is UNPROTECTED" } else { "has reduced protection" };
+            format!("{service} {state}: {}", missing.join("; "))
+        }
+        Event::ServiceExposureEnded { service } => format!("{service} is fully protected again"),
+        Event::Wavered { of, since, failed, needed, samples } => format!(
+            "Nothing was done about {}: {failed} of {samples} probes failed since {}, {needed} are needed for a verdict, and it is well again",
+            subject(of),
+            crate::ui::time::clock(*since)
+        ),
+        Event::Decided { decision } => decided(decision),
+        Event::CaseClosed { scope, lasted } => {
+            format!("The failure of {} is over, {} after the first decision about it", scope.name(), lasted.rough())
+        }
+        Event::Restrained { what, until, .. } => {
+            let until = until.map(|until| format!(", until {}", until.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+            format!("From here on {}{until}", what.in_words())
+        }
+        Event::Released { what, .. } => format!("No more: {}", what.in_words()),
+        Event::RestraintEnded { what, why } => format!("No more: {} ({why})", what.in_words()),
+        Event::IncidentAcknowledged { title, .. } => format!("Somebody looks after this, no more reminders: {title}"),
+        Event::ChannelTested { channel } => format!("A test was sent through the notification channel {channel}"),
         Event::OperationRequested { id, plan, loss_accepted, overridden, .. } => {
-            let to = plan.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+            let to = plan.target_in_words().map(|target| format!(" to {target}")).unwrap_or_default();
             let loss = if *loss_accepted { format!("; loss accepted: {}", plan.loss.in_words()) } else { String::new() };
-            let over = if overridden.is_empty() { String::new() } else { format!("; OVERRIDDEN: {}", overridden.join("; ")) };
-            format!("A {} of {}{to} was requested, operation {}{loss}{over}", plan.kind, plan.cluster, id.short())
+            let rules: Vec<String> = plan.rules_to_break().iter().map(ToString::to_string).collect();
+            let broken = if rules.is_empty() { String::new() } else { format!("; WOULD BREAK SAFETY RULES: {}", rules.join("; ")) };
+            let checks: Vec<&str> = overridden.iter().filter(|check| !rules.contains(check)).map(String::as_str).collect();
+            let over = if checks.is_empty() { broken } else { format!("{broken}; OVERRIDDEN: {}", checks.join("; ")) };
+            let mode = if plan.traffic().is_some() { format!(" ({})", plan.mode()) } else { String::new() };
+            let simulated = if plan.is_simulated() { "SIMULATED: a " } else { "A " };
+            format!("{simulated}{}{mode} of {}{to} was requested, operation {}{loss}{over}", plan.kind, plan.scope().name(), id.short())
         }
-        Event::OperationApproved { id, plan_hash, .. } => {
+        Event::OperationApproved { id, plan_hash, loss_accepted, .. } => {
             let short: String = plan_hash.chars().take(8).collect();
-            format!("Operation {} was approved, with the plan {short}…", id.short())
+            let loss = if *loss_accepted { "; the loss was accepted" } else { "" };
+            format!("Operation {} was approved, with the plan {short}…{loss}", id.short())
         }
+        Event::SafetyRulesBroken { id, rules } => format!("SAFETY RULES BROKEN by that approval of operation {}: {}", id.short(), rules.join("; ")),
         Event::OperationDeclined { id, .. } => format!("Operation {} was declined", id.short()),
         Event::OperationCancelled { id, .. } => format!("Operation {} was cancelled", id.short()),
         Event::OperationVoided { id, reasons } => format!("Operation {} became void: {}", id.short(), reasons.join("; ")),
@@ -135,6 +214,11 @@ pub fn in_words(event: &Event) -> String {
         Event::OperationFailed { id, why } => format!("Operation {} failed, and what it had done was undone: {why}", id.short()),
         Event::OperationInDoubt { id, why } => format!("Operation {} stands IN DOUBT: {why}", id.short()),
         Event::OperationResumed { id, .. } => format!("Operation {} was resumed", id.short()),
+        Event::StepSkipped { id, step, .. } => format!("Operation {}: step {} was LEFT OUT by a person", id.short(), step + 1),
+        Event::OperationEscalated { id, .. } => format!("Operation {} was made an EMERGENCY on its way", id.short()),
+        Event::OperationCommitted { id, .. } => format!("Operation {} was committed: it is not rolled back any more", id.short()),
+        Event::OperationAborted { id, .. } => format!("Operation {} was told to stop", id.short()),
+        Event::OperationAcknowledged { id, .. } => format!("How operation {} ended was acknowledged", id.short()),
         Event::OperationClosed { id, .. } => format!("Operation {} was closed by a person who vouches for the state of the world", id.short()),
     }
 }
@@ -147,31 +231,44 @@ pub fn reason(event: &Event) -> Option<String> {
         | Event::OperationDeclined { reason, .. }
         | Event::OperationCancelled { reason, .. }
         | Event::OperationResumed { reason, .. }
-        | Event::OperationClosed { reason, .. } => Some(reason.clone()),
+        | Event::OperationClosed { reason, .. }
+        | Event::StepSkipped { reason, .. }
+        | Event::OperationEscalated { reason, .. }
+        | Event::OperationCommitted { reason, .. }
+        | Event::OperationAborted { reason, .. }
+        | Event::OperationAcknowledged { reason, .. }
+        | Event::IncidentAcknowledged { reason, .. }
+        | Event::Restrained { reason, .. }
+        | Event::Released { reason, .. } => Some(reason.clone()),
         _ => None,
     }
 }
 
 /// The operation an event belongs to.
 pub fn operation(event: &Event) -> Option<OperationId> {
-    match event {
-        Event::OperationRequested { id, .. }
-        | Event::OperationApproved { id, .. }
-        | Event::OperationDeclined { id, .. }
-        | Event::OperationCancelled { id, .. }
-        | Event::OperationVoided { id, .. }
-        | Event::OperationStarted { id }
-        | Event::StepStarted { id, .. }
-        | Event::StepEnded { id, .. }
-        | Event::UndoStarted { id, .. }
-        | Event::OperationCompensating { id, .. }
-        | Event::OperationMeasured { id, .. }
-        | Event::OperationSucceeded { id }
-        | Event::OperationFailed { id, .. }
-        | Event::OperationInDoubt { id, .. }
-        | Event::OperationResumed { id, .. }
-        | Event::OperationClosed { id, .. } => Some(*id),
-        _ => None,
+    event.operation()
+}
+
+/// A decision with everything it rests on: what failed, what it follows, and all that held it back.
+fn decided(decision: &Decision) -> String {
+    let target = decision.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+    let name = decision.scope.name();
+    let trouble = decision.trouble.join("; ");
+    let holds: Vec<String> = decision.holds.iter().map(ToString::to_string).collect();
+    match decision.verdict {
+        Verdict::Hold => format!("Lifeboat does nothing about {name}: {}. What fails: {trouble}", holds.join("; ")),
+        Verdict::Start | Verdict::Request | Verdict::Recommend => {
+            format!("Lifeboat {} of {name}{target}. What fails: {trouble}", verdict(decision.verdict))
+        }
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Start => "starts a failover",
+        Verdict::Request => "asks for approval of a failover",
+        Verdict::Recommend => "recommends a failover",
+        Verdict::Hold => "does nothing",
     }
 }
 
@@ -185,6 +282,7 @@ fn subject(subject: &Subject) -> String {
         Subject::Endpoint { service, region } => format!("{service} in {region}"),
         Subject::Router { cluster } => format!("The router of {cluster}"),
         Subject::Agent { region } => format!("The host agent of {region}"),
+        Subject::Traffic { service } => format!("What sends the clients of {service}"),
     }
 }
 
@@ -197,5 +295,6 @@ fn step_ended(state: StepState) -> &'static str {
         StepState::Failed => "failed",
         StepState::Undone => "was undone",
         StepState::UndoFailed => "could not be undone",
+        StepState::Skipped => "was LEFT OUT, not done",
     }
 }

@@ -5,12 +5,13 @@ use super::words;
 use crate::session::Viewer;
 use engine::{
     access::Permission,
-    failover::{Moment, Operation},
+    failover::{Mode, Moment, Operation, State, plan::people},
 };
 use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 /// One form of the page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Act {
     pub verb: Verb,
     /// What the button will do.
@@ -19,6 +20,8 @@ pub struct Act {
     pub note: String,
     /// Why this person cannot do it now.
     pub barred: Option<String>,
+    /// What may be lost, where whoever approves must accept that because the requester could not.
+    pub consent: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,33 +32,64 @@ pub enum Verb {
     Cancel,
     Resume,
     Close,
+    Skip,
+    Escalate,
+    Commit,
+    Abort,
+    Acknowledge,
 }
 
 impl Verb {
-    const ALL: [Verb; 5] = [Verb::Approve, Verb::Resume, Verb::Decline, Verb::Cancel, Verb::Close];
+    const ALL: [Verb; 10] = [
+        Verb::Approve,
+        Verb::Resume,
+        Verb::Commit,
+        Verb::Decline,
+        Verb::Cancel,
+        Verb::Skip,
+        Verb::Escalate,
+        Verb::Abort,
+        Verb::Close,
+        Verb::Acknowledge,
+    ];
 
-    fn moment(self) -> Moment {
-        match self {
-            Verb::Approve => Moment::Approve,
-            Verb::Decline => Moment::Decline,
-            Verb::Cancel => Moment::Cancel,
-            Verb::Resume => Moment::Resume,
-            Verb::Close => Moment::Close,
-        }
-    }
     fn permission(self) -> Permission {
         match self {
             Verb::Approve | Verb::Decline => Permission::ApproveOperation,
-            Verb::Cancel | Verb::Resume | Verb::Close => Permission::RequestOperation,
+            Verb::Cancel | Verb::Resume | Verb::Close | Verb::Skip | Verb::Escalate | Verb::Commit | Verb::Abort | Verb::Acknowledge => {
+                Permission::RequestOperation
+            }
+        }
+    }
+
+    fn is_possible(self, operation: &Operation) -> bool {
+        let leads_on = |moment: Moment| operation.state.next(moment).is_ok();
+        match self {
+            Verb::Approve => leads_on(Moment::Approve),
+            Verb::Decline => leads_on(Moment::Decline),
+            Verb::Cancel => leads_on(Moment::Cancel),
+            Verb::Resume => leads_on(Moment::Resume),
+            Verb::Close => leads_on(Moment::Close),
+            Verb::Skip => operation.step_in_doubt().is_some_and(|step| operation.may_skip(step)),
+            Verb::Escalate => operation.can_be_escalated(),
+            Verb::Commit => operation.awaits_commit().is_some() && operation.committed.is_none() && operation.aborted.is_none(),
+            Verb::Abort => operation.state == State::Running && operation.aborted.is_none() && operation.committed.is_none(),
+            Verb::Acknowledge => operation.awaits_acknowledgement(),
         }
     }
 }
 
 /// What can be done in the present state, the weightiest first; `changed` is why an approval would be refused.
 pub fn of(operation: &Operation, viewer: &Viewer, changed: &[String]) -> Vec<Act> {
-    let possible = Verb::ALL.into_iter().filter(|verb| operation.state.next(verb.moment()).is_ok());
+    let possible = Verb::ALL.into_iter().filter(|verb| verb.is_possible(operation));
     possible
-        .map(|verb| Act { verb, does: does(verb, operation), note: note(verb).to_owned(), barred: barred(verb, operation, viewer, changed) })
+        .map(|verb| Act {
+            verb,
+            does: does(verb, operation),
+            note: note(verb, operation),
+            barred: barred(verb, operation, viewer, changed),
+            consent: consent(verb, operation),
+        })
         .collect()
 }
 
@@ -70,30 +104,58 @@ fn does(verb: Verb, operation: &Operation) -> String {
             None => format!("Resume the {kind}"),
         },
         Verb::Close => format!("Close the {kind} as it is"),
+        Verb::Skip => format!("Leave step {} out", operation.step_in_doubt().map_or(0, |step| step + 1)),
+        Verb::Escalate => format!("Make the {kind} an emergency"),
+        Verb::Commit => format!("Commit the {kind}"),
+        Verb::Abort if operation.awaits_commit().is_some() => format!("Roll the {kind} back"),
+        Verb::Abort => format!("Stop the {kind} after this step"),
+        Verb::Acknowledge => format!("Acknowledge how the {kind} ended"),
     }
 }
 
-fn note(verb: Verb) -> &'static str {
-    match verb {
+fn note(verb: Verb, operation: &Operation) -> String {
+    let missing = operation.approvals_missing();
+    let note = match verb {
+        Verb::Approve if missing > 1 => return format!("{} must still approve it; it starts with the last of them.", people(missing)),
         Verb::Approve => "It starts at once. Your approval holds for exactly this plan.",
-        Verb::Decline => "Nothing is done; the cluster is free for another operation.",
-        Verb::Cancel => "Nothing is done; the cluster is free for another operation.",
+        Verb::Decline | Verb::Cancel => "Nothing is done; another operation can be requested.",
         Verb::Resume => "Lifeboat looks at the world afresh and goes on from the first step that is not finished.",
-        Verb::Close => "Lifeboat does nothing more. You vouch for the state of the cluster; say in the reason what you saw.",
-    }
+        Verb::Close => "Lifeboat does nothing more. You vouch for the state of the world; say in the reason what you saw.",
+        Verb::Skip => "The record will say that it was left out, by whom and why; it never counts as done. Resume the operation afterwards.",
+        Verb::Escalate => "From then on errors of the side that is left stop it no more; each is recorded.",
+        Verb::Commit => "It is final from then on. A way back is a move of its own.",
+        Verb::Abort if operation.awaits_commit().is_some() => "Clients are sent back to where they were, at once.",
+        Verb::Abort => "What can be undone is undone. Where clients were sent elsewhere for good, it stands IN DOUBT instead.",
+        Verb::Acknowledge => "The cooldown ends, and Lifeboat may act by itself again.",
+    };
+    note.to_owned()
+}
+
+fn consent(verb: Verb, operation: &Operation) -> Option<String> {
+    let open = verb == Verb::Approve && !operation.loss_accepted && !operation.plan.loss.is_zero();
+    open.then(|| words::loss_in_words(operation.plan.kind, &operation.plan.loss))
 }
 
 fn barred(verb: Verb, operation: &Operation, viewer: &Viewer, changed: &[String]) -> Option<String> {
     if verb == Verb::Approve && operation.requested.by == viewer.name {
         return Some("You requested it; another person must approve it.".to_owned());
     }
-    let permission = verb.permission();
+    if verb == Verb::Approve && operation.approvals.iter().any(|earlier| earlier.by == viewer.name) {
+        return Some(format!("You approved it; {} more must.", people(operation.approvals_missing())));
+    }
+    let breaks_glass = verb == Verb::Approve && !operation.plan.rules_to_break().is_empty();
+    let permission = match verb.permission() {
+        _ if breaks_glass => Permission::BreakGlass,
+        // Whoever may rehearse may also end what is only a rehearsal.
+        Permission::RequestOperation if operation.mode() == Mode::Test => Permission::Rehearse,
+        other => other,
+    };
     if !viewer.may(permission) {
         let roles: Vec<_> = permission.granted_to().iter().map(ToString::to_string).collect();
         return Some(format!("That takes the role {}.", roles.join(" or ")));
     }
     if verb == Verb::Approve && !changed.is_empty() {
-        return Some("What it rests on has changed, so it cannot be approved. Request it anew.".to_owned());
+        return Some("What it rests on has changed, or is not known now, so it cannot be approved as it stands.".to_owned());
     }
     None
 }

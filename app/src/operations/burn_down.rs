@@ -20,12 +20,15 @@ pub fn BurnDown(clock: Clock, now: Instant) -> impl IntoView {
     let elapsed = move || clock.with_value(|clock| took_in_words(clock.elapsed(tick())));
     let width = move || clock.with_value(|clock| clock.share(tick()).unwrap_or(0));
     let tone = move || clock.with_value(|clock| tone_of(clock, tick()));
+    let may_breach = move || clock.with_value(|clock| clock.may_breach(tick()));
     let (rto, counts_from, breach_at, over) =
         clock.with_value(|clock| (clock.rto, clock.counts_from.clone(), clock.breach_at(), clock.until.is_some()));
+    let (title, latest) = clock.with_value(|clock| (clock.title.clone(), clock.latest));
+    let label = title.clone();
     let class = move || format!("panel burn-down {}", tone().0.name());
     view! {
-        <section class=class aria-labelledby="clock-title">
-            <h2 id="clock-title">"Without writes"</h2>
+        <section class=class aria-label=label>
+            <h2>{title}</h2>
             <p class="elapsed"><strong>{elapsed}</strong>{rto.map(|rto| format!(" of {rto}"))}</p>
             {move || { let (tone, word) = tone(); view! { <Badge tone word/> } }}
             {rto.map(|_| view! {
@@ -36,7 +39,9 @@ pub fn BurnDown(clock: Clock, now: Instant) -> impl IntoView {
             })}
             <p class="quiet">
                 "Counted "{counts_from}". "
-                {breach_at.filter(|_| !over).map(|at| view! { "The objective is breached at "<Moment at now/>" UTC." })}
+                {breach_at.filter(|_| !over).map(|at| view! { "The objective is breached at "<Moment at now/>" UTC. " })}
+                {latest.map(|at| view! { "If every step takes its whole limit, it is proven at "<Moment at now/>" UTC" })}
+                {move || latest.map(|_| if may_breach() { view! { ": "<strong>"after the breach"</strong>"." }.settled() } else { ".".settled() })}
             </p>
         </section>
     }
@@ -47,7 +52,7 @@ fn tone_of(clock: &Clock, now: Instant) -> (Tone, &'static str) {
     match (clock.rto, clock.is_breached(now), clock.until.is_some(), clock.proven) {
         (_, true, ..) => (Tone::Lost, "RTO BREACHED"),
         (Some(_), false, true, true) => (Tone::Ok, "RTO met"),
-        (_, false, true, false) => (Tone::Unknown, "ended without a proven write"),
+        (_, false, true, false) => (Tone::Unknown, "ended without a proof"),
         (Some(_), false, false, _) => (Tone::Watch, "clock runs"),
         (None, ..) => (Tone::Watch, "no objective"),
     }

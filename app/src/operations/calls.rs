@@ -1,4 +1,4 @@
-//! What the pages of operations ask of the server: two things to look at, six things to do. Every refusal comes back in
+//! What the pages of operations ask of the server: two things to look at, and what can be done to an operation. Every refusal comes back in
 //! words; the desk authorises and journals.
 
 // The fields of a form are the arguments of its server function.
@@ -57,9 +57,9 @@ pub async fn request_operation(
 }
 
 #[server(endpoint = "approve_operation")]
-pub async fn approve_operation(id: String, plan_hash: String, reason: String) -> Result<(), Fault> {
+pub async fn approve_operation(id: String, plan_hash: String, reason: String, #[server(default)] accept_loss: bool) -> Result<(), Fault> {
     let operation = parsed(&id)?;
-    act(operation, Wish::Approve { operation, plan_hash, reason }).await
+    act(operation, Wish::Approve { operation, plan_hash, accept_loss, reason }).await
 }
 
 #[server(endpoint = "decline_operation")]
@@ -84,6 +84,70 @@ pub async fn resume_operation(id: String, reason: String) -> Result<(), Fault> {
 pub async fn close_operation(id: String, reason: String) -> Result<(), Fault> {
     let operation = parsed(&id)?;
     act(operation, Wish::Close { operation, reason }).await
+}
+
+#[server(endpoint = "skip_step")]
+pub async fn skip_step(id: String, reason: String) -> Result<(), Fault> {
+    let operation = parsed(&id)?;
+    act(operation, Wish::Skip { operation, reason }).await
+}
+
+#[server(endpoint = "escalate_operation")]
+pub async fn escalate_operation(id: String, reason: String) -> Result<(), Fault> {
+    let operation = parsed(&id)?;
+    act(operation, Wish::Escalate { operation, reason }).await
+}
+
+#[server(endpoint = "commit_operation")]
+pub async fn commit_operation(id: String, reason: String) -> Result<(), Fault> {
+    let operation = parsed(&id)?;
+    act(operation, Wish::Commit { operation, reason }).await
+}
+
+#[server(endpoint = "abort_operation")]
+pub async fn abort_operation(id: String, reason: String) -> Result<(), Fault> {
+    let operation = parsed(&id)?;
+    act(operation, Wish::Abort { operation, reason }).await
+}
+
+#[server(endpoint = "acknowledge_operation")]
+pub async fn acknowledge_operation(id: String, reason: String) -> Result<(), Fault> {
+    let operation = parsed(&id)?;
+    act(operation, Wish::Acknowledge { operation, reason }).await
+}
+
+/// `to` is the regions separated by commas, as the confirmation page showed them.
+#[server(endpoint = "request_traffic")]
+pub async fn request_traffic(
+    id: String,
+    service: String,
+    mode: String,
+    to: String,
+    plan_hash: String,
+    reason: String,
+    #[server(default)] override_blockers: bool,
+) -> Result<(), Fault> {
+    let id = parsed(&id)?;
+    let service = service.parse().map_err(bad_input)?;
+    let mode = mode.parse().map_err(Fault::BadInput)?;
+    let to = crate::failover::calls::regions(&to)?;
+    act(id, Wish::RequestTraffic { id, service, mode, to, plan_hash, reason, override_blockers }).await
+}
+
+#[server(endpoint = "request_evacuation")]
+pub async fn request_evacuation(
+    id: String,
+    region: String,
+    mode: String,
+    plan_hash: String,
+    reason: String,
+    #[server(default)] accept_loss: bool,
+    #[server(default)] override_blockers: bool,
+) -> Result<(), Fault> {
+    let id = parsed(&id)?;
+    let region = region.parse().map_err(bad_input)?;
+    let mode = mode.parse().map_err(Fault::BadInput)?;
+    act(id, Wish::RequestEvacuation { id, region, mode, plan_hash, reason, accept_loss, override_blockers }).await
 }
 
 /// Does it, and leads to the operation's page.

@@ -2,13 +2,13 @@
 //! objective is or was breached.
 
 use engine::{
-    failover::{Action, Operation, OperationKind, StepState},
+    failover::{Action, Change, Mode, Operation, OperationKind, StepState},
     time::{Instant, Span},
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 /// From the moment clients could not write to the first write proven through the router.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Clock {
     pub from: Instant,
     /// What happened at `from`.
@@ -18,28 +18,57 @@ pub struct Clock {
     /// Whether the stop was a proven write.
     pub proven: bool,
     pub rto: Option<Span>,
+    /// What is missing meanwhile: “Without writes”.
+    pub title: String,
+    /// When it is proven if every step from now on takes its whole limit; absent when nothing runs.
+    pub latest: Option<Instant>,
 }
 
 impl Clock {
-    /// `None` for a rejoin, which interrupts nobody, and for a switchover that has not cut anybody off yet.
+    /// `None` for a rejoin and a test, which interrupt nobody, and for a switchover that has not cut anybody off yet.
     pub fn of(operation: &Operation) -> Option<Self> {
         let plan = &operation.plan;
+        // A clock that was set on the way says nothing about how long anything took.
+        if operation.clock_set.is_some() {
+            return None;
+        }
         let step =
             |wanted: fn(&Action) -> bool| plan.steps.iter().zip(&operation.steps).find(|(step, _)| wanted(&step.action)).map(|(_, record)| record);
-        let closed = step(|action| matches!(action, Action::CloseRoute { .. })).and_then(|record| record.ended_at.or(record.started_at));
+        let closed = step(|action| matches!(action, Action::CloseRoute { .. } | Action::SendClients { .. } | Action::MoveWave { .. }))
+            .and_then(|record| record.ended_at.or(record.started_at));
         let (from, counts_from) = match plan.kind {
             OperationKind::Rejoin => return None,
             OperationKind::Switchover => (closed?, "since clients were cut off"),
+            OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => match plan.outage_since {
+                _ if plan.mode() == Mode::Test => return None,
+                Some(since) => (since, "since the first failed probe of what is left"),
+                None => (closed?, "since clients were sent elsewhere"),
+            },
             OperationKind::Failover => match plan.outage_since {
                 Some(since) => (since, "since the first failed probe of the primary"),
                 None => (closed?, "since clients were cut off"),
             },
         };
-        let proof = step(|action| matches!(action, Action::ProveWrite { .. })).filter(|record| record.state == StepState::Done);
+        let proof =
+            step(|action| matches!(action, Action::ProveWrite { .. } | Action::ProveClients { .. })).filter(|record| record.state == StepState::Done);
         // The measured time is the truth; before it is there, the end of the proving step stands for it.
-        let measured = operation.measured.recovery_time.map(|time| from + time.as_delta());
+        let measured = operation.recovery_time().map(|time| from + time.as_delta());
         let proven_at = measured.or_else(|| proof.and_then(|record| record.ended_at));
-        Some(Self { from, counts_from: counts_from.to_owned(), until: proven_at.or(operation.ended_at), proven: proven_at.is_some(), rto: plan.rto })
+        let until = proven_at.or(operation.ended_at);
+        Some(Self {
+            from,
+            counts_from: counts_from.to_owned(),
+            until,
+            proven: proven_at.is_some(),
+            rto: plan.rto,
+            title: match plan.change {
+                Change::Database(_) => "Without writes",
+                Change::Traffic(_) => "Until clients are served again",
+                Change::Evacuation(_) => "Until everything is served elsewhere",
+            }
+            .to_owned(),
+            latest: if until.is_none() { latest(operation) } else { None },
+        })
     }
 
     /// How long clients have been, or were, without writes.
@@ -50,6 +79,10 @@ impl Clock {
     pub fn breach_at(&self) -> Option<Instant> {
         Some(self.from + self.rto?.as_delta())
     }
+    /// Whether the objective is breached at the latest, though it is not yet.
+    pub fn may_breach(&self, now: Instant) -> bool {
+        !self.is_breached(now) && self.latest.zip(self.breach_at()).is_some_and(|(latest, breach)| latest > breach)
+    }
     /// Elapsed in thousandths of the objective, at most 1000; `None` without an objective above zero.
     pub fn share(&self, now: Instant) -> Option<u64> {
         let rto = self.rto?.as_millis();
@@ -58,4 +91,19 @@ impl Clock {
     pub fn is_breached(&self, now: Instant) -> bool {
         self.rto.is_some_and(|rto| self.elapsed(now) > rto)
     }
+}
+
+/// When the proving step ends if the running step and each one up to it take all the time they may.
+fn latest(operation: &Operation) -> Option<Instant> {
+    if !operation.state.is_running() {
+        return None;
+    }
+    let steps = operation.plan.steps.iter().zip(&operation.steps);
+    let proves = |action: &Action| matches!(action, Action::ProveWrite { .. } | Action::ProveClients { .. } | Action::MoveWave { .. });
+    let proof = operation.plan.steps.iter().rposition(|step| proves(&step.action))?;
+    let mut at = operation.steps.iter().filter_map(|record| record.ended_at).max().or(operation.started_at)?;
+    for (step, record) in steps.take(proof + 1).filter(|(_, record)| !record.state.is_over()) {
+        at = record.started_at.unwrap_or(at).max(at) + step.timeout.as_delta();
+    }
+    Some(at)
 }

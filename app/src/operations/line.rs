@@ -3,8 +3,8 @@
 use super::words;
 use crate::ui::state::Tone;
 use engine::{
-    failover::{Operation, OperationKind, State},
-    id::{AccountName, ClusterId, OperationId},
+    failover::{Mode, Operation, OperationKind, State},
+    id::{AccountName, ClusterId, OperationId, Scope},
     picture::Picture,
     time::{Instant, Span},
 };
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct OperationLine {
     pub id: OperationId,
     pub kind: OperationKind,
-    pub cluster: ClusterId,
+    /// What it holds while it is active.
+    pub scope: Scope,
     pub title: String,
     pub tone: Tone,
     pub state: String,
@@ -34,6 +35,10 @@ pub struct OperationLine {
     /// Steps that failed without stopping it.
     pub shortfalls: usize,
     pub running: bool,
+    /// What it moved was a simulator.
+    pub simulated: bool,
+    /// A test: it changed no routing.
+    pub rehearsal: bool,
 }
 
 impl OperationLine {
@@ -42,7 +47,7 @@ impl OperationLine {
         Self {
             id: operation.id,
             kind: plan.kind,
-            cluster: plan.cluster.clone(),
+            scope: plan.scope(),
             title: words::title(plan),
             tone: tone(operation),
             state: operation.state.to_string(),
@@ -53,17 +58,32 @@ impl OperationLine {
             ended_at: operation.ended_at,
             steps_over: operation.steps.iter().filter(|step| step.state.is_over()).count(),
             steps: operation.steps.len(),
-            recovery_time: operation.measured.recovery_time,
-            rto_met: operation.measured.recovery_time.zip(plan.rto).map(|(measured, target)| measured <= target),
+            recovery_time: operation.recovery_time(),
+            rto_met: operation.recovery_time().zip(plan.rto).map(|(measured, target)| measured <= target),
             overridden: operation.overridden.len(),
             shortfalls: operation.shortfalls().count(),
             running: operation.state == State::Running,
+            simulated: plan.is_simulated(),
+            rehearsal: plan.mode() == Mode::Test,
         }
     }
 
+    /// The page of what it is about.
+    pub fn about_href(&self) -> String {
+        about_href(&self.scope)
+    }
     /// The picture of the sprite, and the class of the style sheet, that show its state.
     pub fn glyph(&self) -> &'static str {
         if self.running { "running" } else { self.tone.name() }
+    }
+}
+
+/// The page of what an operation is about.
+pub fn about_href(scope: &Scope) -> String {
+    match scope {
+        Scope::Cluster(id) => format!("/databases/{id}"),
+        Scope::Service(id) => format!("/failover/{id}"),
+        Scope::Region(_) => "/failover".to_owned(),
     }
 }
 
@@ -87,7 +107,7 @@ pub fn active(picture: &Picture) -> Vec<OperationLine> {
 
 /// The ended operations, newest first; of one cluster where one is given.
 pub fn ended(picture: &Picture, cluster: Option<&ClusterId>) -> Vec<OperationLine> {
-    let of_cluster = |operation: &&Operation| cluster.is_none_or(|cluster| operation.plan.cluster == *cluster);
+    let of_cluster = |operation: &&Operation| cluster.is_none_or(|cluster| operation.plan.scope().cluster() == Some(cluster));
     let mut over: Vec<_> = picture.records.operations.values().filter(|operation| !operation.state.is_active()).filter(of_cluster).collect();
     over.sort_by_key(|operation| std::cmp::Reverse((operation.ended_at, operation.id)));
     over.into_iter().map(OperationLine::of).collect()

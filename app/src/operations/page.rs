@@ -4,18 +4,21 @@
 use super::{
     burn_down::BurnDown,
     calls,
-    forms::{ActForms, Actions},
-    rows::StateBadge,
+    forms::ActForms,
+    line::OperationLine,
+    rows::{OperationRows, StateBadge},
     steps::Steps,
     verdict::{Row, Verdict},
-    view::{Agreed, JournalLine, OperationPage as Page},
+    view::{Agreed, CommitRow, JournalLine, OperationPage as Page},
 };
 use crate::ui::settled::IntoSettled;
 use crate::{
-    live::watch,
+    failover::Simulated,
+    live::{Live, watch},
     ui::{
         copy::CopyId,
         icon::Icon,
+        post::Answers,
         since::Since,
         state::{Badge, Tone},
         table::TableFrame,
@@ -24,7 +27,7 @@ use crate::{
         trouble::watched,
     },
 };
-use engine::{failover::OperationKind, time::Instant};
+use engine::time::{Instant, Span};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
@@ -32,20 +35,28 @@ use leptos_router::hooks::use_params_map;
 pub fn OperationPage() -> impl IntoView {
     let params = use_params_map();
     let page = watch(move || params.read().get("operation").unwrap_or_default(), calls::operation);
-    let actions = Actions::new();
-    watched(page, move |page| view! { <Whole page actions/> })
+    let answers = Answers::new();
+    watched(page, move |page| view! { <Whole page answers/> })
 }
 
 #[component]
-fn Whole(page: Page, actions: Actions) -> impl IntoView {
+fn Whole(page: Page, answers: Answers) -> impl IntoView {
     let now = page.now;
     let line = page.line.clone();
+    let mode = page.mode.clone();
+    let (about_href, about) = (line.about_href(), line.scope.name().to_owned());
+    let part_of = page.part_of.clone();
     view! {
         <PageTitle title=line.title.clone()>
-            "On "<a href=format!("/databases/{}", line.cluster)>{line.cluster.to_string()}</a>" · "
+            {line.simulated.then(|| view! { <Simulated/>" " })}
+            "On "<a href=about_href>{about}</a>" · "{mode}" · "
             <CopyId id=line.id.to_string() short=line.id.short()/>
+            {part_of.map(|whole| view! { " · part of "<a href=format!("/operations/{}", whole.id)>{whole.title}</a> })}
         </PageTitle>
         <Standing page=page.clone()/>
+        {page.commit.clone().map(|commit| view! { <Commit commit now/> })}
+        <Stamps page=page.clone()/>
+        <Broken rules=page.rules_broken.clone() awaits=page.void_at.is_some()/>
         <Overridden checks=page.overridden.clone()/>
         <div class="operation-top">
             <section class="panel" aria-labelledby="steps-title">
@@ -57,7 +68,7 @@ fn Whole(page: Page, actions: Actions) -> impl IntoView {
                     <section class="panel" aria-labelledby="acts-title">
                         <h2 id="acts-title">"What you can do"</h2>
                         <Changed page=page.clone()/>
-                        <ActForms actions acts=page.acts.clone() id=line.id plan_hash=page.plan_hash.clone()/>
+                        <ActForms answers acts=page.acts.clone() id=line.id plan_hash=page.plan_hash.clone()/>
                     </section>
                 })}
                 {page.clock.clone().map(|clock| view! { <BurnDown clock now/> })}
@@ -65,9 +76,23 @@ fn Whole(page: Page, actions: Actions) -> impl IntoView {
                 <Agreement page=page.clone()/>
             </div>
         </div>
+        <Members lines=page.members.clone() now/>
         <Journal lines=page.journal now/>
     }
     .settled()
+}
+
+/// The operations of an evacuation's members.
+#[component]
+fn Members(lines: Vec<OperationLine>, now: Instant) -> impl IntoView {
+    (!lines.is_empty()).then(|| {
+        view! {
+            <section aria-labelledby="members-title">
+                <h2 id="members-title">{format!("Members that were asked for: {}", lines.len())}</h2>
+                <OperationRows lines caption="Operations of the members, in the order in which they were asked for" now/>
+            </section>
+        }
+    })
 }
 
 /// The state, big and clear, with what it means.
@@ -87,6 +112,52 @@ fn Standing(page: Page) -> impl IntoView {
     .settled()
 }
 
+/// The move works, and can still be taken back: how long, and what follows.
+#[component]
+fn Commit(commit: CommitRow, now: Instant) -> impl IntoView {
+    let live = expect_context::<Live>();
+    let until = commit.until;
+    let left = move || Span::between(live.now(now), until).rough();
+    view! {
+        <section class=format!("headline {}", commit.tone.name()) role="timer" aria-label="Commit window">
+            <p class="says big"><Icon name=commit.tone.name()/><strong>"Commit or roll back within "<span class="number">{left}</span></strong></p>
+            <p>{commit.now}" At "<Moment at=until now/>" UTC "{commit.then}"."</p>
+        </section>
+    }
+    .settled()
+}
+
+/// What people did to it on its way, and after.
+#[component]
+fn Stamps(page: Page) -> impl IntoView {
+    let now = page.now;
+    let stamps = [
+        ("Made an EMERGENCY on its way", page.escalated),
+        ("Committed", page.committed),
+        ("Told to stop", page.aborted),
+        ("Its end was acknowledged", page.acknowledged),
+    ];
+    let item = move |(what, agreed): (&'static str, Option<Agreed>)| {
+        agreed.map(|agreed| view! { <li><strong>{what}</strong>" by "<Agreeing agreed now/></li> })
+    };
+    let items: Vec<_> = stamps.into_iter().filter_map(item).collect();
+    (!items.is_empty()).then(|| view! { <section class="headline watch" aria-label="What people did to it"><ul>{items}</ul></section> })
+}
+
+/// Safety rules it breaks. The loudest thing on the page.
+#[component]
+fn Broken(rules: Vec<String>, awaits: bool) -> impl IntoView {
+    let says = if awaits { "THIS BREAKS SAFETY RULES: approving it takes an approver" } else { "SAFETY RULES BROKEN" };
+    (!rules.is_empty()).then(|| {
+        view! {
+            <section class="headline lost" aria-labelledby="broken-title">
+                <h2 id="broken-title"><Icon name="lost"/>{says}</h2>
+                <ul>{rules.into_iter().map(|rule| view! { <li>{rule}</li> }).collect_view()}</ul>
+            </section>
+        }
+    })
+}
+
 /// Checks that people set aside. Never quiet.
 #[component]
 fn Overridden(checks: Vec<String>) -> impl IntoView {
@@ -103,15 +174,13 @@ fn Overridden(checks: Vec<String>) -> impl IntoView {
 /// What has changed since the request, with the way to a new plan.
 #[component]
 fn Changed(page: Page) -> impl IntoView {
-    let kind = page.line.kind;
-    let href =
-        format!("/databases/{}{}", page.line.cluster, if kind == OperationKind::Rejoin { String::new() } else { format!("/plan?kind={kind}") });
+    let href = page.plan_href.clone();
     (!page.changed.is_empty()).then(|| {
         view! {
             <div class="trouble" role="alert">
                 <Icon name="act"/>
                 <div>
-                    <p class="what">"It cannot be approved any more:"</p>
+                    <p class="what">"It cannot be approved as things are now:"</p>
                     <ul>{page.changed.into_iter().map(|change| view! { <li>{change}</li> }).collect_view()}</ul>
                     <p class="next"><a href=href>"Look at the plan as it is now"</a></p>
                 </div>
@@ -155,19 +224,21 @@ fn Measured(rows: Vec<Row>) -> impl IntoView {
 fn Agreement(page: Page) -> impl IntoView {
     let now = page.now;
     let short_hash: String = page.plan_hash.chars().take(12).collect();
-    let approved = match (page.approved, page.needs_approval) {
-        (Some(agreed), _) => view! { <Agreeing agreed now/> }.settled(),
-        (None, true) => "nobody yet".settled(),
-        (None, false) => "not needed: it moves no writes".settled(),
+    let (given, needed) = (page.approvals.len(), page.approvals_needed);
+    let count = (needed > 1).then(|| format!("{given} of {needed}. "));
+    let approved = match (given, needed) {
+        (0, 0) => "not needed: it moves nothing, or the strategy leaves it to one".settled(),
+        (0, _) => "nobody yet".settled(),
+        _ => page.approvals.into_iter().map(|agreed| view! { <Agreeing agreed now/> }).collect_view().settled(),
     };
     view! {
         <section class="panel agreement" aria-labelledby="agreement-title">
             <h2 id="agreement-title">"Who agreed to what"</h2>
             <dl class="facts">
                 <dt>"Requested"</dt><dd><Agreeing agreed=page.requested now/></dd>
-                <dt>"Approved"</dt><dd>{approved}</dd>
+                <dt>"Approved"</dt><dd>{count}{approved}</dd>
                 <dt>"Loss bound"</dt><dd>{page.loss}{page.loss_accepted.then_some(" The requester accepted it.")}</dd>
-                <dt>"Affected"</dt><dd>{format!("{} services", page.affected)}</dd>
+                <dt>"Affected"</dt><dd>{if page.affected == 1 { "1 service".to_owned() } else { format!("{} services", page.affected) }}</dd>
                 <dt>"Plan"</dt><dd><CopyId id=page.plan_hash.clone() short=short_hash/></dd>
             </dl>
         </section>

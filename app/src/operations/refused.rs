@@ -1,13 +1,16 @@
 //! Why a form was refused, shown beside it: from the action while the page runs in the browser, and from the address it
 //! was sent back to where it does not.
 
-use crate::{fault::Fault, ui::icon::Icon};
+use crate::{
+    fault::Fault,
+    ui::{icon::Icon, post::Answers},
+};
 use leptos::{prelude::*, server_fn::error::ServerFnUrlError};
 use leptos_router::hooks::use_query_map;
 
-/// `answer` is the action's value, `path` the server function's.
+/// `path` is the server function's.
 #[component]
-pub fn Refused(#[prop(into)] answer: Signal<Option<Result<(), Fault>>>, path: &'static str) -> impl IntoView {
+pub fn Refused(answers: Answers, path: &'static str) -> impl IntoView {
     let query = use_query_map();
     let before = Memo::new(move |_| {
         let query = query.read();
@@ -17,11 +20,7 @@ pub fn Refused(#[prop(into)] answer: Signal<Option<Result<(), Fault>>>, path: &'
             .map(|error| ServerFnUrlError::<Fault>::decode_err(&error))
     });
     move || {
-        let fault = match answer.get() {
-            Some(Ok(())) => None,
-            Some(Err(fault)) => Some(fault),
-            None => before.get(),
-        };
+        let fault = if answers.is_empty() { before.get() } else { answers.refusal_of(path) };
         fault.map(|fault| {
             view! {
                 <div class="trouble" role="alert">

@@ -21,7 +21,7 @@ pub fn OperationRows(lines: Vec<OperationLine>, #[prop(into)] caption: String, n
                     <tr>
                         <th scope="col">"Operation"</th>
                         <th scope="col">"State"</th>
-                        <th scope="col">"Cluster"</th>
+                        <th scope="col">"On"</th>
                         <th scope="col" class="number">"Steps"</th>
                         <th scope="col" class="number">"Recovery time"</th>
                         <th scope="col">"Requested"</th>
@@ -45,8 +45,11 @@ pub fn StateBadge(line: OperationLine) -> impl IntoView {
 
 #[component]
 fn Row(line: OperationLine, now: Instant) -> impl IntoView {
-    let marks = [(line.overridden, "overridden"), (line.shortfalls, "failed on the way")].into_iter().filter(|(count, _)| *count > 0);
-    let marks = marks.map(|(count, what)| view! { " "<span class="mark">{format!("{count} {what}")}</span> }).collect_view();
+    let counts = [(line.overridden, "overridden"), (line.shortfalls, "failed or left out on the way")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let kinds = [(line.simulated, "SIMULATED"), (line.rehearsal, "test: moved nothing")];
+    let kinds = kinds.into_iter().filter(|(is_so, _)| *is_so).map(|(_, what)| what.to_owned());
+    let marks = kinds.chain(counts).map(|what| view! { " "<span class="mark">{what}</span> }).collect_view();
     let recovery = match (line.recovery_time, line.rto_met) {
         (None, _) => view! { <span class="quiet">"—"</span> }.settled(),
         (Some(time), Some(false)) => view! { <Badge tone=Tone::Lost word=format!("{} BREACHED", took_in_words(time))/> }.settled(),
@@ -56,7 +59,7 @@ fn Row(line: OperationLine, now: Instant) -> impl IntoView {
         <tr>
             <th scope="row"><a href=format!("/operations/{}", line.id)>{line.title.clone()}</a>" "<code class="quiet">{line.id.short()}</code></th>
             <td><StateBadge line=line.clone()/>{marks}</td>
-            <td><a href=format!("/databases/{}", line.cluster)>{line.cluster.to_string()}</a></td>
+            <td><a href=line.about_href()>{line.scope.name().to_owned()}</a></td>
             <td class="number">{format!("{} of {}", line.steps_over, line.steps)}</td>
             <td class="number">{recovery}</td>
             <td>{line.requested_by.to_string()}" at "<Moment at=line.requested_at now/></td>

@@ -12,7 +12,7 @@ use crate::{
 };
 use engine::{
     access::Role,
-    failover::{Action, Measured, Operation, OperationKind, Plan, StepState},
+    failover::{Action, Measured, Mode, Operation, OperationKind, Plan, StepState},
     health::{Health, Judgement},
     journal::Event,
     time::Span,
@@ -33,7 +33,11 @@ fn act(page: &OperationPage, verb: Verb) -> Option<String> {
 /// Approved by Oskar at 14:03:10 and started; every step up to `last` took one second.
 fn run(sample: &mut Sample, plan: &Plan, last: usize) {
     let op = operation_id();
-    sample.happens("oskar", at("14:03:10"), Event::OperationApproved { id: op, plan_hash: plan.hash(), reason: "agreed".to_owned() });
+    sample.happens(
+        "oskar",
+        at("14:03:10"),
+        Event::OperationApproved { id: op, plan_hash: plan.hash(), reason: "agreed".to_owned(), loss_accepted: false },
+    );
     sample.happens("Lifeboat", at("14:03:10"), Event::OperationStarted { id: op });
     for step in 0..=last {
         let begin = at("14:03:11") + Span::from_secs(step as u64).as_delta();
@@ -81,7 +85,8 @@ fn a_running_operation_shows_every_step_with_what_was_seen() {
     sample.happens("Lifeboat", at("14:03:13"), Event::StepStarted { id: operation_id(), step: 2 });
     let page = page(&sample);
     assert_eq!(page.line.state, "running");
-    assert!(page.acts.is_empty(), "a running operation is left alone");
+    let verbs: Vec<Verb> = page.acts.iter().map(|act| act.verb).collect();
+    assert_eq!(verbs, [Verb::Abort], "a running operation can only be told to stop");
     assert_eq!(page.steps[1].took, Some(Span::from_secs(1)));
     assert_eq!(page.steps[1].said.as_deref(), Some("step 1 was seen to be done"));
     assert!(page.steps[2].running && page.steps[2].took.is_none());
@@ -155,6 +160,73 @@ fn a_breached_objective_is_said() {
     assert_eq!(page(&sample).line.rto_met, Some(false));
 }
 
+/// An evacuation of two waves, under way since 14:03:10.
+fn evacuation(sample: &mut Sample) -> Plan {
+    let mut plan = sample.picture().evacuation_plan(&id("us-east-1"), Mode::Planned).expect("a plan");
+    plan.steps.push(plan.steps[0].clone());
+    let (hash, reason) = (plan.hash(), "the east is being rebuilt".to_owned());
+    let (id, asked) = (operation_id(), Box::new(plan.clone()));
+    let event = Event::OperationRequested { id, plan_hash: hash, plan: asked, reason, loss_accepted: false, overridden: vec![], parent: None };
+    sample.happens("olga", sample.now, event);
+    plan
+}
+
+#[test]
+fn d19_an_evacuation_has_met_its_objective_when_all_of_it_has_moved() {
+    let mut sample = Sample::healthy();
+    let plan = evacuation(&mut sample);
+    run(&mut sample, &plan, 0);
+    // Earlier builds measured every wave.
+    let measured = Measured { recovery_time: Some(Span::from_secs(51)), ..Measured::default() };
+    sample.happens("Lifeboat", at("14:04:00"), Event::OperationMeasured { id: operation_id(), measured });
+    let half = page(&sample);
+    let clock = half.clock.expect("a clock");
+    assert_eq!((clock.title.as_str(), clock.until, clock.proven), ("Until everything is served elsewhere", None, false));
+    assert!(clock.latest.is_some(), "it says when it is over at the latest");
+    assert_eq!((half.measured[0].verdict, half.line.rto_met), (Verdict::NotYet, None), "one wave of two");
+    let mut doubtful = Sample::healthy();
+    doubtful.records = sample.records.clone();
+    doubtful.happens("Lifeboat", at("14:05:00"), Event::OperationInDoubt { id: operation_id(), why: "not everything was moved".to_owned() });
+    assert_eq!((page(&doubtful).measured[0].verdict, page(&doubtful).line.rto_met), (Verdict::NotYet, None));
+    doubtful.happens("olga", at("14:06:00"), Event::OperationClosed { id: operation_id(), reason: "as it is".to_owned() });
+    let closed = page(&doubtful);
+    assert_eq!((closed.measured[0].verdict, closed.line.rto_met), (Verdict::NotMeasured, None), "something was left behind");
+    assert!(closed.clock.is_some_and(|clock| !clock.proven && clock.until.is_some()));
+    sample.happens("Lifeboat", at("14:05:00"), Event::OperationSucceeded { id: operation_id() });
+    let whole = page(&sample);
+    assert_eq!((whole.measured[0].verdict, whole.line.rto_met), (Verdict::Met, Some(true)));
+    assert!(whole.clock.is_some_and(|clock| clock.proven));
+}
+
+#[test]
+fn x7_a_clock_that_was_set_on_the_way_shows_no_time_and_meets_no_objective() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    sample.happens("Lifeboat", at("14:03:05"), Event::ClockJumped { from: at("15:03:05"), to: at("14:03:05") });
+    run(&mut sample, &plan, plan.steps.len() - 1);
+    sample.happens("Lifeboat", at("14:04:00"), Event::OperationSucceeded { id: operation_id() });
+    let page = page(&sample);
+    assert_eq!((page.clock, page.measured[0].verdict, page.line.rto_met), (None, Verdict::NotMeasured, None));
+}
+
+#[test]
+fn row_90_a_tester_may_stop_a_rehearsal_and_nothing_else() {
+    let mut sample = Sample::healthy();
+    let mut plan = sample.picture().evacuation_plan(&id("us-east-1"), Mode::Test).expect("a plan");
+    plan.blockers.clear();
+    let (hash, reason) = (plan.hash(), "twice a year".to_owned());
+    let (id, asked) = (operation_id(), Box::new(plan));
+    let event = Event::OperationRequested { id, plan_hash: hash, plan: asked, reason, loss_accepted: false, overridden: vec![], parent: None };
+    sample.happens("tom", sample.now, event);
+    sample.happens("Lifeboat", at("14:03:10"), Event::OperationStarted { id: operation_id() });
+    let tested = page_for(&sample, "tom", &[Role::Tester]);
+    assert_eq!((act(&tested, Verb::Abort), tested.clock, tested.measured), (None, None, vec![]));
+    let mut real = Sample::primary_down();
+    let plan = real.request(OperationKind::Failover);
+    run(&mut real, &plan, 0);
+    assert!(act(&page_for(&real, "tom", &[Role::Tester]), Verb::Abort).is_some_and(|why| why.contains("operator")));
+}
+
 #[test]
 fn doubt_offers_to_resume_or_to_close_and_says_why() {
     let mut sample = Sample::primary_down();
@@ -192,6 +264,6 @@ fn a_rejoin_has_no_clock_and_needs_no_second_person() {
     sample.node(crate::sample::WEST).reading = Some(leading);
     sample.request(OperationKind::Rejoin);
     let page = page(&sample);
-    assert_eq!((page.clock.clone(), page.needs_approval, page.line.state.as_str()), (None, false, "approved"));
+    assert_eq!((page.clock.clone(), page.approvals_needed, page.line.state.as_str()), (None, 0, "approved"));
     assert_eq!(Clock::of(&sample.records.operations[&operation_id()]), None);
 }

@@ -8,18 +8,23 @@ use super::{
     verdict::{self, Row},
     words,
 };
-use crate::{session::Viewer, ui::state::Tone};
+use crate::{
+    overview::view::{trouble_where_it_went, well_or},
+    session::Viewer,
+    ui::state::Tone,
+};
 use engine::{
-    failover::{Operation, Stamp, State, Step, StepRecord, StepState},
+    estate::AtEnd,
+    failover::{Operation, Stamp, State, Step, StepRecord, StepState, plan::names_or_none},
     id::{AccountName, OperationId},
     journal::Entry,
     picture::Picture,
     time::{Instant, Span},
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 /// All operations, for `/operations`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Board {
     pub now: Instant,
     pub active: Vec<OperationLine>,
@@ -41,7 +46,7 @@ impl Board {
 }
 
 /// One operation, for `/operations/{id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct OperationPage {
     pub now: Instant,
     pub line: OperationLine,
@@ -51,14 +56,31 @@ pub struct OperationPage {
     pub outcome: Option<String>,
     pub plan_hash: String,
     pub requested: Agreed,
-    pub approved: Option<Agreed>,
-    pub needs_approval: bool,
+    /// Everybody who approved it so far, and how many must.
+    pub approvals: Vec<Agreed>,
+    pub approvals_needed: u32,
+    /// Until when it can be committed or rolled back, and what follows then.
+    pub commit: Option<CommitRow>,
+    /// Who committed it before that.
+    pub committed: Option<Agreed>,
+    /// Where the plan as it is now can be looked at.
+    pub plan_href: String,
+    /// How errors are treated: test, planned or emergency.
+    pub mode: String,
+    /// Who made it an emergency on its way.
+    pub escalated: Option<Agreed>,
+    /// Who asked to stop it while it ran.
+    pub aborted: Option<Agreed>,
+    /// Who took note of how it ended.
+    pub acknowledged: Option<Agreed>,
     /// Until when an approval can come.
     pub void_at: Option<Instant>,
     pub loss: String,
     pub loss_accepted: bool,
     /// The checks people set aside, in the words they were shown.
     pub overridden: Vec<String>,
+    /// Those of them that are safety rules.
+    pub rules_broken: Vec<String>,
     pub affected: usize,
     pub clock: Option<Clock>,
     pub measured: Vec<Row>,
@@ -68,10 +90,39 @@ pub struct OperationPage {
     pub acts: Vec<Act>,
     pub history: Vec<Passage>,
     pub journal: Vec<JournalLine>,
+    /// The evacuation it is a part of.
+    pub part_of: Option<OperationLine>,
+    /// The operations of its members.
+    pub members: Vec<OperationLine>,
+}
+
+/// The commit that it waits for.
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
+pub struct CommitRow {
+    pub until: Instant,
+    /// What follows at that moment, where nobody decides before.
+    pub then: String,
+    pub tone: Tone,
+    /// How it is where clients were sent.
+    pub now: String,
+}
+
+impl CommitRow {
+    fn of(picture: &Picture, operation: &Operation) -> Option<Self> {
+        let awaited = operation.awaits_commit().filter(|_| operation.committed.is_none() && operation.aborted.is_none())?;
+        let from = operation.plan.traffic().map_or_else(String::new, |change| names_or_none(&change.from));
+        let then = match awaited.then {
+            AtEnd::Commit => "it is final".to_owned(),
+            AtEnd::RollBack => format!("clients are sent back to {from}, if it is well there"),
+        };
+        let trouble = trouble_where_it_went(picture, operation);
+        let tone = if trouble.is_empty() { Tone::Watch } else { Tone::Lost };
+        Some(Self { until: awaited.until, then, tone, now: well_or(&trouble) })
+    }
 }
 
 /// Who agreed to it, when and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Agreed {
     pub by: AccountName,
     pub at: Instant,
@@ -85,7 +136,7 @@ impl From<&Stamp> for Agreed {
 }
 
 /// One step as it went.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct StepRow {
     pub does: String,
     pub tone: Tone,
@@ -103,14 +154,14 @@ pub struct StepRow {
 }
 
 /// A state the operation went through.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Passage {
     pub at: Instant,
     pub state: String,
 }
 
 /// One journal entry about the operation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct JournalLine {
     pub seq: u64,
     pub at: Instant,
@@ -125,33 +176,45 @@ impl OperationPage {
         let operation = picture.operation(id)?;
         let plan = &operation.plan;
         let changed = changed(picture, operation);
+        let rules: Vec<String> = plan.rules_to_break().iter().map(ToString::to_string).collect();
+        let rules_broken = operation.overridden.iter().filter(|check| rules.contains(check)).cloned().collect::<Vec<_>>();
         Some(Self {
             now: picture.now,
             line: OperationLine::of(operation),
-            explained: words::state_explained(operation.state).to_owned(),
+            explained: words::state_explained(operation.state, plan.mode()).to_owned(),
             outcome: operation.outcome.clone(),
             plan_hash: operation.plan_hash.clone(),
             requested: (&operation.requested).into(),
-            approved: operation.approved.as_ref().map(Agreed::from),
-            needs_approval: plan.requires_approval(),
+            approvals: operation.approvals.iter().map(Agreed::from).collect(),
+            approvals_needed: if plan.requires_approval() { plan.approvals } else { 0 },
+            commit: CommitRow::of(picture, operation),
+            committed: operation.committed.as_ref().map(Agreed::from),
+            plan_href: words::plan_href(plan),
+            mode: operation.mode().to_string(),
+            escalated: operation.escalated.as_ref().map(Agreed::from),
+            aborted: operation.aborted.as_ref().map(Agreed::from),
+            acknowledged: operation.acknowledged.as_ref().map(Agreed::from),
             void_at: (operation.state == State::Requested).then(|| operation.requested.at + Operation::APPROVAL_WAITS.as_delta()),
             loss: words::loss_in_words(plan.kind, &plan.loss),
             loss_accepted: operation.loss_accepted,
-            overridden: operation.overridden.clone(),
+            overridden: operation.overridden.iter().filter(|check| !rules_broken.contains(check)).cloned().collect(),
+            rules_broken,
             affected: plan.affected.len(),
             clock: Clock::of(operation),
             measured: verdict::of(operation),
-            steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(step, record, operation.state)).collect(),
+            steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(operation, step, record)).collect(),
             acts: acts::of(operation, viewer, &changed),
             changed,
             history: operation.history.iter().map(|(at, state)| Passage { at: *at, state: state.to_string() }).collect(),
             journal: entries.iter().map(JournalLine::of).collect(),
+            part_of: operation.parent.and_then(|whole| picture.operation(&whole)).map(OperationLine::of),
+            members: picture.records.operations.values().filter(|member| member.parent == Some(*id)).map(OperationLine::of).collect(),
         })
     }
 }
 
 /// Why a waiting request could not be approved any more, as of now.
-fn changed(picture: &Picture, operation: &Operation) -> Vec<String> {
+pub(crate) fn changed(picture: &Picture, operation: &Operation) -> Vec<String> {
     if operation.state != State::Requested {
         return Vec::new();
     }
@@ -162,18 +225,18 @@ fn changed(picture: &Picture, operation: &Operation) -> Vec<String> {
 }
 
 impl StepRow {
-    fn of(step: &Step, record: &StepRecord, of: State) -> Self {
+    fn of(of: &Operation, step: &Step, record: &StepRecord) -> Self {
         // A step that was started and never seen to end does not run while the operation stands still: nobody knows.
-        let lost_sight = record.state == StepState::Running && !of.is_running();
+        let lost_sight = record.state == StepState::Running && !of.state.is_running();
         let running = record.state == StepState::Running && !lost_sight;
         Self {
-            does: words::step_in_words(&step.action),
+            does: words::step_of(&of.plan, &step.action),
             tone: match record.state {
                 StepState::Running if lost_sight => Tone::Lost,
                 StepState::Done => Tone::Ok,
                 StepState::Pending => Tone::Unknown,
                 StepState::Running | StepState::Undone => Tone::Watch,
-                StepState::Overridden | StepState::Failed => Tone::Act,
+                StepState::Overridden | StepState::Failed | StepState::Skipped => Tone::Act,
                 StepState::UndoFailed => Tone::Lost,
             },
             state: if lost_sight { "NOT KNOWN" } else { words::step_state_in_words(record.state) }.to_owned(),

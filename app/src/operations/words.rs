@@ -1,15 +1,27 @@
 //! Operations in words: what a step does, what a button will do, how much is at stake. Read at 3 a.m. by somebody who was
 //! asleep a minute ago, so every sentence names the node and says what follows.
 
+use crate::ui::time::clock;
 use engine::{
     databases::{LossBound, ZeroLoss},
-    failover::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan, State, StepState},
-    id::NodeId,
+    estate::AtEnd,
+    failover::{
+        Action, Blocker, Change, FenceMeans, HookMoment, Mode, OnFailure, OperationKind, Plan, State, StepState, plan::names_or_none, traffic,
+    },
+    id::{MonitoringId, NodeId, RegionId, ServiceId},
     time::Span,
 };
+use std::collections::BTreeSet;
+
+/// What a step of `plan` does. Where only a simulator is told, that is said before anything else.
+pub fn step_of(plan: &Plan, action: &Action) -> String {
+    let moves = matches!(action, Action::SendClients { .. } | Action::Rehearse { .. } | Action::ProveClients { .. });
+    let simulated = if moves && plan.is_simulated() { "SIMULATED: " } else { "" };
+    format!("{simulated}{}", step_in_words(action))
+}
 
 /// What a step does, as a sentence without its full stop.
-pub fn step_in_words(action: &Action) -> String {
+fn step_in_words(action: &Action) -> String {
     match action {
         Action::CheckTarget { node } => format!("Read {node} afresh and stop here if it could not take over"),
         Action::CloseRoute { was: Some(was) } => format!("Close the route to {was}: no client reaches a database node, open connections end"),
@@ -34,7 +46,71 @@ pub fn step_in_words(action: &Action) -> String {
         Action::Rewind { node, from } => format!("Rewind {node} to the history of {from}; copy it anew where that is not possible"),
         Action::Follow { node, upstream } => format!("Start {node} as a standby of {upstream}"),
         Action::ProveStreaming { nodes, upstream } => format!("Prove that {} from {upstream}", streams(nodes)),
+        Action::CheckRegions { service, regions } => format!("Ask {service} in {} afresh, and stop here if it is not well", names_or_none(regions)),
+        Action::CheckData { clusters, .. } => {
+            let names: Vec<&str> = clusters.iter().map(|cluster| cluster.as_str()).collect();
+            format!("Look where {} takes its writes", names.join(" and "))
+        }
+        Action::SendClients { service, to } if to.is_empty() => format!("Send clients of {service} nowhere, and end their sessions"),
+        Action::SendClients { service, to } => format!("Send clients of {service} to {}, and to no other region", names_or_none(to)),
+        Action::Rehearse { service, to } => format!("Rehearse sending clients of {service} to {}: everything but the sending", names_or_none(to)),
+        Action::MoveWave { region, wave, members } => {
+            let names: Vec<&str> = members.iter().map(|member| member.name()).collect();
+            format!("Wave {wave} out of {region}: move {}, each by an operation of its own", names.join(", "))
+        }
+        Action::ProveClients { service, to } => format!("Come in as a client of {service} does, and see that {} answers", names_or_none(to)),
+        Action::AwaitCommit { from, window, then, .. } => {
+            let end = match then {
+                AtEnd::Commit => "it is final".to_owned(),
+                AtEnd::RollBack => format!("clients are sent back to {}, if it is well there", names_or_none(from)),
+            };
+            format!("Wait up to {window} for somebody to commit it or roll it back; after that {end}")
+        }
+        Action::RunHook { hook, moment: HookMoment::Before } => format!("Run the hook {hook}, which may still refuse"),
+        Action::RunHook { hook, moment: HookMoment::After } => format!("Run the hook {hook} again, now that it is over"),
+        Action::SilenceAlerts { monitoring, services, regions, lasts } => {
+            let (who, what) = (monitors(monitoring), alerts(services, regions));
+            format!("Tell {who} to be silent about {what}, for {lasts} at most; it ends with the operation")
+        }
+        Action::EndSilence { monitoring } => format!("End the silence of this operation in {}", monitors(monitoring)),
+        Action::Annotate { monitoring } => format!("Tell {} what was done", monitors(monitoring)),
+        Action::RehearseMonitoring { monitoring, services, regions } if regions.is_empty() || services.is_empty() => {
+            format!("Ask {} whether it would hear of this: nothing is written", monitors(monitoring))
+        }
+        Action::RehearseMonitoring { monitoring, services, regions } => {
+            format!("Ask {} whether it would be silent about {}: nothing is written", monitors(monitoring), alerts(services, regions))
+        }
     }
+}
+
+fn monitors(monitoring: &BTreeSet<MonitoringId>) -> String {
+    format!("monitoring ({})", monitoring.iter().map(MonitoringId::as_str).collect::<Vec<_>>().join(", "))
+}
+
+fn alerts(services: &BTreeSet<ServiceId>, regions: &BTreeSet<RegionId>) -> String {
+    format!("{} in {}", services.iter().map(ServiceId::as_str).collect::<Vec<_>>().join(", "), names_or_none(regions))
+}
+
+/// The page that shows what would be done now in the place of `plan`.
+pub fn plan_href(plan: &Plan) -> String {
+    match &plan.change {
+        Change::Database(change) if plan.kind == OperationKind::Rejoin => format!("/databases/{}", change.cluster),
+        Change::Database(change) => format!("/databases/{}/plan?kind={}", change.cluster, plan.kind),
+        Change::Traffic(change) => traffic_plan_href(&change.service, change.mode, change.to.iter()),
+        Change::Evacuation(change) => evacuation_href(&change.region, change.mode),
+    }
+}
+
+/// The plan page that empties a region.
+pub fn evacuation_href(region: &RegionId, mode: Mode) -> String {
+    format!("/failover/evacuate/{region}?mode={mode}")
+}
+
+/// The plan page that sends clients of `service` to these regions; where none is named, to where they should go.
+pub fn traffic_plan_href<'a>(service: &ServiceId, mode: Mode, to: impl Iterator<Item = &'a RegionId>) -> String {
+    let to: Vec<&str> = to.map(RegionId::as_str).collect();
+    let to = if to.is_empty() { String::new() } else { format!("&to={}", to.join(",")) };
+    format!("/failover/{service}/plan?mode={mode}{to}")
 }
 
 fn names(nodes: &[NodeId]) -> String {
@@ -57,28 +133,51 @@ pub fn failure_in_words(on_failure: OnFailure) -> &'static str {
 /// The kind with its nodes: the heading of a plan and of its operation.
 pub fn title(plan: &Plan) -> String {
     let name = |node: &Option<NodeId>| node.as_ref().map_or_else(|| "no node".to_owned(), NodeId::to_string);
-    match plan.kind {
-        OperationKind::Switchover => format!("Switchover from {} to {}", name(&plan.source), name(&plan.target)),
-        OperationKind::Failover => format!("Failover from {} to {}", name(&plan.source), name(&plan.target)),
-        OperationKind::Rejoin => format!("Rejoin {} to {}", name(&plan.source), name(&plan.target)),
+    match &plan.change {
+        Change::Database(change) if plan.kind == OperationKind::Rejoin => format!("Rejoin {} to {}", name(&change.source), name(&change.target)),
+        Change::Database(change) => {
+            let kind = if plan.kind == OperationKind::Failover { "Failover" } else { "Switchover" };
+            format!("{kind} from {} to {}", name(&change.source), name(&change.target))
+        }
+        Change::Traffic(change) => {
+            let kind = match (change.mode, plan.kind) {
+                (Mode::Test, _) => "Test of a move",
+                (_, OperationKind::Failback) => "Failback",
+                (Mode::Planned, _) => "Planned move",
+                (Mode::Emergency, _) => "Region failover",
+            };
+            format!("{kind} of {}: {}", change.service, traffic::in_words(change))
+        }
+        Change::Evacuation(change) => {
+            let kind = if change.mode == Mode::Test { "Test of the evacuation" } else { "Evacuation" };
+            format!("{kind} of {}: {} in {} waves", change.region, change.waves.iter().flatten().count(), change.waves.len())
+        }
     }
 }
 
 /// What the button that asks for `plan` will do.
 pub fn request_in_words(plan: &Plan) -> String {
     let name = |node: &Option<NodeId>| node.as_ref().map_or_else(String::new, NodeId::to_string);
-    match plan.kind {
-        OperationKind::Switchover => format!("Request the switchover to {}", name(&plan.target)),
-        OperationKind::Failover => format!("Request the failover to {}", name(&plan.target)),
-        OperationKind::Rejoin => format!("Rejoin {} to {} now", name(&plan.source), name(&plan.target)),
+    match &plan.change {
+        Change::Database(change) if plan.kind == OperationKind::Rejoin => format!("Rejoin {} to {} now", name(&change.source), name(&change.target)),
+        Change::Database(change) => format!("Request the {} to {}", plan.kind, name(&change.target)),
+        Change::Evacuation(change) if change.mode == Mode::Test => format!("Rehearse the evacuation of {} now", change.region),
+        Change::Evacuation(change) => format!("Request the evacuation of {}", change.region),
+        Change::Traffic(change) if change.mode == Mode::Test => format!("Rehearse sending clients to {} now", names_or_none(&change.to)),
+        Change::Traffic(change) if plan.requires_approval() => format!("Request sending clients to {}", names_or_none(&change.to)),
+        Change::Traffic(change) => format!("Send clients to {} now", names_or_none(&change.to)),
     }
 }
 
 /// What approving `plan` will do.
 pub fn approval_in_words(plan: &Plan) -> String {
-    match (&plan.kind, &plan.target) {
-        (OperationKind::Rejoin, _) | (_, None) => "Approve".to_owned(),
-        (OperationKind::Switchover | OperationKind::Failover, Some(target)) => format!("Approve, and promote {target}"),
+    match &plan.change {
+        Change::Database(change) => match &change.target {
+            Some(target) if plan.kind != OperationKind::Rejoin => format!("Approve, and promote {target}"),
+            _ => "Approve".to_owned(),
+        },
+        Change::Traffic(change) => format!("Approve, and send clients to {}", names_or_none(&change.to)),
+        Change::Evacuation(change) => format!("Approve, and evacuate {}", change.region),
     }
 }
 
@@ -92,18 +191,29 @@ pub fn loss_in_words(kind: OperationKind, loss: &LossBound) -> String {
         (_, LossBound::Zero { because: ZeroLoss::WaitsForLastByte }) => {
             "None. Writes stop first, and the target is promoted only when it holds every byte.".to_owned()
         }
+        (_, LossBound::Zero { because: ZeroLoss::MovesNoData }) => "None. Clients are sent elsewhere; the data stays where it is.".to_owned(),
         (_, LossBound::Zero { because: ZeroLoss::SynchronousPeer }) => {
             "None that was acknowledged. The target is a confirmed synchronous standby.".to_owned()
         }
         (_, LossBound::AtMost { bytes, unseen }) => {
-            let known = if *bytes == 0 {
-                "No write-ahead log is known to be missing".to_owned()
-            } else {
-                format!("At most {} of write-ahead log known to be missing", bytes_in_words(*bytes))
-            };
-            format!("{known}, and whatever was acknowledged in up to {} that no sample shows.", unseen.rough())
+            format!("{}, and whatever was acknowledged in up to {} that no sample shows.", known_missing(*bytes), unseen.rough())
+        }
+        (_, LossBound::Open { bytes, since }) => {
+            let since = clock(*since);
+            format!(
+                "{}, and whatever it has acknowledged since {since} UTC, when it was last read, and acknowledges until it is fenced.",
+                known_missing(*bytes)
+            )
         }
         (_, LossBound::Unknown { why }) => format!("Not known: {why}. Any amount may be lost."),
+    }
+}
+
+fn known_missing(bytes: u64) -> String {
+    if bytes == 0 {
+        "No write-ahead log is known to be missing".to_owned()
+    } else {
+        format!("At most {} of write-ahead log known to be missing", bytes_in_words(bytes))
     }
 }
 
@@ -148,6 +258,25 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
         Blocker::RouterSilent { .. } => "Bring the router's runtime socket back.",
         Blocker::IsThePrimary { .. } => "Nothing needs doing to it.",
         Blocker::AlreadyStreaming { .. } => "Nothing needs doing to it.",
+        Blocker::NoTraffic { .. } => "Declare in the estate what sends its clients to regions.",
+        Blocker::TrafficUnknown { .. } => "Bring back what sends the clients; until it answers nothing can be moved.",
+        Blocker::UnknownRegion { .. } => "Choose a region in which the service has an endpoint.",
+        Blocker::NoRegion { .. } => "Bring one of these regions back, then look at this page again.",
+        Blocker::RegionNotWell { .. } => "Choose another region, or put right what is wrong there.",
+        Blocker::RegionUnknown { .. } => "Make sure by other means that it works there, and say how in the reason.",
+        Blocker::TooManyRegions { .. } => "Choose one of them.",
+        Blocker::NothingFails { .. } => "Plan it as planned instead, unless you know better than the probes.",
+        Blocker::AlreadyThere => "Nothing needs doing.",
+        Blocker::DwellNotOver { .. } => "Wait: what has just come back may go again.",
+        Blocker::EvacuatedLately { .. } => "Wait, or acknowledge the evacuation once the reason for it is gone.",
+        Blocker::DataNotBack { .. } => "Rejoin these nodes first, so that clients find their data near.",
+        Blocker::NothingToEvacuate { .. } => "Nothing needs doing.",
+        Blocker::MemberStays { .. } => "Bring another region up for it, or choose an emergency: that takes what can be moved.",
+        Blocker::MemberCheck { .. } => "Put it right first, or make sure by other means, and say how in the reason.",
+        Blocker::TooFewRegions { .. } => "Bring another region in first.",
+        Blocker::MasterSwitchOff { .. } => "Ask who switched it off; breaking this rule takes an approver, and is loud.",
+        Blocker::Blackout { .. } => "Wait until it is over; an emergency is not held up by it.",
+        Blocker::TestsStopped { .. } => "Ask who stopped the tests, and why.",
     }
 }
 
@@ -161,25 +290,31 @@ pub fn step_state_in_words(state: StepState) -> &'static str {
         StepState::Failed => "failed",
         StepState::Undone => "undone",
         StepState::UndoFailed => "UNDO FAILED",
+        StepState::Skipped => "LEFT OUT, not done",
     }
 }
 
-/// What the state of an operation means for the person who looks at it.
-pub fn state_explained(state: State) -> &'static str {
-    match state {
-        State::Requested => "A second person must approve it. Nothing has been done yet.",
-        State::Approved => "It starts by itself. Nothing has been done yet.",
-        State::Running => {
+/// What the state of an operation means for the person who looks at it. A test changes nothing, and proves nothing for later.
+pub fn state_explained(state: State, mode: Mode) -> &'static str {
+    match (state, mode) {
+        (State::Succeeded, Mode::Test) => {
+            "Every check was passed at the time, and nobody was moved. A pass is no guarantee: it says how things were then."
+        }
+        (State::Failed, Mode::Test) => "A check was not passed. Nobody was moved, so there was nothing to undo.",
+        (State::Running, Mode::Test) => "It checks and rehearses, and moves nobody.",
+        (State::Closed, Mode::Test) => "It stood in doubt; a person looked and closed it. Nobody was moved.",
+        (State::Requested, _) => "A second person must approve it. Nothing has been done yet.",
+        (State::Approved, _) => "It starts by itself. Nothing has been done yet.",
+        (State::Running, _) => {
             "It goes on by itself, also when nobody looks. If Lifeboat's server dies, it resumes when the server is back, or stands IN DOUBT."
         }
-        State::Compensating => "A step before the promotion failed. What was done is being undone.",
-        State::InDoubt => "Lifeboat does not know the truth, or must not go on alone. A person must look, then resume or close it.",
-        State::Succeeded => "Every step that matters was done, and the end was proven.",
-        State::Failed => "It ended before the promotion. What was done was undone.",
-        State::Declined => "Nothing was done.",
-        State::Cancelled => "Nothing was done.",
-        State::Void => "What it rested on changed, or nobody approved it in time. Nothing was done.",
-        State::Closed => "It stood in doubt; a person looked and closed it.",
+        (State::Compensating, _) => "A step failed that can be undone, or a person stopped it. What was done is being undone.",
+        (State::InDoubt, _) => "Lifeboat does not know the truth, or must not go on alone. A person must look, then resume or close it.",
+        (State::Succeeded, _) => "Every step that matters was done, and the end was proven.",
+        (State::Failed, _) => "A step failed, and what was done before was undone.",
+        (State::Declined | State::Cancelled, _) => "Nothing was done.",
+        (State::Void, _) => "What it rested on changed, or nobody approved it in time. Nothing was done.",
+        (State::Closed, _) => "It stood in doubt; a person looked and closed it.",
     }
 }
 
@@ -204,6 +339,13 @@ mod tests {
     fn an_unknown_loss_is_never_small() {
         let words = loss_in_words(OperationKind::Failover, &LossBound::Unknown { why: "no position was read".into() });
         assert!(words.starts_with("Not known") && words.contains("Any amount"), "{words}");
+    }
+
+    #[test]
+    fn row_39_a_test_that_passed_proves_nothing_for_later() {
+        assert!(state_explained(State::Succeeded, Mode::Planned).contains("proven"));
+        let rehearsed = state_explained(State::Succeeded, Mode::Test);
+        assert!(!rehearsed.contains("proven") && rehearsed.contains("no guarantee"), "{rehearsed}");
     }
 
     #[test]

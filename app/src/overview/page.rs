@@ -8,6 +8,7 @@ use super::{
 use crate::ui::settled::IntoSettled as _;
 use crate::{
     live::watch,
+    notifications::NotificationsPanel,
     ui::{
         empty::Empty,
         state::{Badge, Tone},
@@ -39,6 +40,7 @@ fn Whole(overview: Overview) -> impl IntoView {
             </div>
             <div class="column">
                 <Regions regions=overview.regions/>
+                {overview.notifications.map(|summary| view! { <NotificationsPanel summary/> })}
                 <Journal journal=overview.journal/>
             </div>
         </div>
@@ -73,6 +75,7 @@ fn Needs(needs: Vec<Need>, now: Instant) -> impl IntoView {
 #[component]
 fn Operations(pending: Vec<OperationLine>, running: Vec<OperationLine>, now: Instant) -> impl IntoView {
     let line = move |operation: OperationLine| {
+        let about = operation.scope.name().to_owned();
         let target = operation.target.map(|target| format!(" to {target}")).unwrap_or_default();
         let (tone, word, since) = match operation.state {
             engine::failover::State::Requested => (Tone::Act, "waits for approval".to_owned(), operation.requested_at),
@@ -85,7 +88,7 @@ fn Operations(pending: Vec<OperationLine>, running: Vec<OperationLine>, now: Ins
         };
         view! {
             <li>
-                <a href=format!("/operations/{}", operation.id)>{operation.kind}" of "{operation.cluster.to_string()}{target}</a>
+                <a href=format!("/operations/{}", operation.id)>{operation.kind}" of "{about}{target}</a>
                 <Badge tone word/>
                 <span class="by">{operation.requested_by}": “"{operation.reason}"”"</span>
                 <Age since now/>
@@ -181,6 +184,7 @@ fn Journal(journal: JournalLine) -> impl IntoView {
                 }}
                 ", "<a href="/journal">{format!("{} entries", journal.seq)}</a>
             </p>
+            <p class="quiet"><a href="/pack" rel="external" download="lifeboat-offline-pack.html">"Offline pack"</a>": how to go on by hand when this dashboard is gone too"</p>
         </section>
     }
     .settled()

@@ -1,12 +1,12 @@
 //! The overview as data: what the page shows and what `lifeboat status --json` prints, so that both say the same.
 
-use crate::ui::state::Tone;
+use crate::{notifications::view::Summary, ui::state::Tone};
 use engine::{
     estate::Region,
     failover::{Operation, State},
-    findings::{About, Finding, Severity},
+    findings::{About, Complaint, Finding, Severity},
     health::Health,
-    id::{ClusterId, OperationId, RegionId},
+    id::{ClusterId, OperationId, RegionId, Scope},
     picture::Picture,
     time::Instant,
 };
@@ -16,7 +16,7 @@ mod cluster;
 mod needs;
 mod words;
 pub use cluster::{ClusterLine, NodeLine, ProtectionLine};
-pub use needs::{Need, needs};
+pub use needs::{Need, commit_of, needs, trouble_where_it_went, well_or};
 
 /// How recoverable the platform is at one instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Overview {
     pub findings_total: usize,
     pub services: usize,
     pub journal: JournalLine,
+    /// Whether anybody is told outside of the pages; absent where only the picture is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Summary>,
 }
 
 /// One region, and what is in it.
@@ -59,7 +62,7 @@ pub struct RegionLine {
 pub struct OperationLine {
     pub id: OperationId,
     pub kind: String,
-    pub cluster: ClusterId,
+    pub scope: Scope,
     pub target: Option<String>,
     pub state: State,
     pub requested_by: String,
@@ -118,6 +121,7 @@ impl Overview {
             findings: findings.iter().map(FindingLine::of).collect(),
             services: picture.estate.services.len(),
             journal: JournalLine { seq: picture.records.seq, broken: picture.journal_break.clone() },
+            notifications: None,
         };
         overview.worst = overview.judge();
         overview
@@ -142,7 +146,7 @@ impl Overview {
 }
 
 impl RegionLine {
-    fn of(picture: &Picture, region: &Region) -> Self {
+    pub fn of(picture: &Picture, region: &Region) -> Self {
         let health: Vec<Health> =
             picture.observed.endpoints.iter().filter(|((_, at), _)| at == &region.id).map(|(_, view)| view.judgement.health).collect();
         let declared = picture.estate.services.iter().flat_map(|service| &service.endpoints).filter(|endpoint| endpoint.region == region.id).count();
@@ -197,8 +201,8 @@ impl OperationLine {
         Self {
             id: operation.id,
             kind: operation.plan.kind.to_string(),
-            cluster: operation.plan.cluster.clone(),
-            target: operation.plan.target.as_ref().map(ToString::to_string),
+            scope: operation.plan.scope(),
+            target: operation.plan.target_in_words(),
             state: operation.state,
             requested_by: operation.requested.by.to_string(),
             requested_at: operation.requested.at,
@@ -212,7 +216,8 @@ impl OperationLine {
 
 impl FindingLine {
     pub fn of(finding: &Finding) -> Self {
-        let (about, href) = about(&finding.about);
+        let (about, _) = about(&finding.about);
+        let href = href(finding);
         Self {
             tone: finding.severity.into(),
             about,
@@ -233,6 +238,35 @@ pub fn about(about: &About) -> (String, String) {
         About::Region(id) => (id.to_string(), "/#regions".to_owned()),
         About::Estate => ("estate".to_owned(), "/services".to_owned()),
         About::Journal => ("journal".to_owned(), "/journal".to_owned()),
+    }
+}
+
+/// Where to look at a finding: what concerns the sending of clients is looked at on the failover pages, and an operation on
+/// its own.
+pub fn href(finding: &Finding) -> String {
+    if let Complaint::OperationInDoubt { operation, .. }
+    | Complaint::RunUnacknowledged { operation, .. }
+    | Complaint::SafetyRulesBroken { operation, .. } = &finding.complaint
+    {
+        return format!("/operations/{operation}");
+    }
+    let of_traffic = matches!(
+        finding.complaint,
+        Complaint::TrafficStrayed { .. }
+            | Complaint::TrafficUnknown { .. }
+            | Complaint::TrafficClosed { .. }
+            | Complaint::ServiceUnprotected { .. }
+            | Complaint::ServiceReducedProtection { .. }
+            | Complaint::TrafficWithoutStrategy { .. }
+            | Complaint::Undecided { .. }
+            | Complaint::Restrained { .. }
+            | Complaint::ObserverUncounted { .. }
+            | Complaint::TooFewObservers { .. }
+    );
+    match &finding.about {
+        About::Service(id) if of_traffic => format!("/failover/{id}"),
+        About::Region(_) | About::Estate if of_traffic => "/failover".to_owned(),
+        about => self::about(about).1,
     }
 }
 

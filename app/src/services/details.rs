@@ -18,6 +18,7 @@ pub fn DetailsPanel(details: Details, back: String) -> impl IntoView {
             <a class="button" href=format!("/services{back}")>"Close"</a>
         </header>
         <p class="says">{format!("Tier {}, {}", details.tier, details.tier_meaning)}{details.owner.map(|owner| format!(", kept by {owner}"))}</p>
+        {details.moves.then(|| view! { <p><a href=format!("/failover/{}", details.id)>"Look at where its clients are sent"</a></p> })}
         {details.cluster.map(|cluster| view! { <p><a href=format!("/databases/{cluster}")>{format!("Look at the database cluster {cluster}")}</a></p> })}
         <Findings findings=details.findings now/>
         <h3>"Promised"</h3>

@@ -10,14 +10,14 @@ use engine::{
     picture::Picture,
     time::Instant,
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod details;
-pub use details::{Complaint, Details, EndpointLine, Neighbour};
+pub use details::{Complaint, Details, EndpointLine, Neighbour, strategy_in_words};
 
 /// One page of the tier matrix.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Matrix {
     pub now: Instant,
     /// The columns of health, in the estate's order; only regions where something is probed or declared.
@@ -32,7 +32,7 @@ pub struct Matrix {
 }
 
 /// One service. Short on purpose: a hundred of these are in a page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Row {
     pub id: ServiceId,
     pub tier: u8,
@@ -48,7 +48,7 @@ pub struct Row {
     pub worst: Tone,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Dependency {
     pub id: ServiceId,
     /// A service of that name exists.

@@ -2,6 +2,7 @@
 
 use super::{
     appearance::Appearance,
+    restraints::Restraints,
     view::{Exposed, Running, StripView},
 };
 use crate::ui::settled::IntoSettled as _;
@@ -54,22 +55,27 @@ pub fn Strip() -> impl IntoView {
 
 #[component]
 fn Filled(view: StripView) -> impl IntoView {
-    let StripView { now, name, roles, theme, needs, worst, running, exposed, journal_broken } = view;
+    let StripView { now, name, roles, theme, needs, worst, running, exposed, rules_broken, automation, journal_broken } = view;
+    let account = format!("Account of {name}");
     view! {
         <div class="signals">
             <Needs needs worst/>
             {journal_broken.map(|why| view! { <a class="signal lost" href="/journal" title=why><Icon name="lost"/>"journal broken"</a> })}
+            {rules_broken.map(|broken| view! { <a class="signal lost" href=format!("/operations/{}", broken.id)><Icon name="lost"/>{broken.says}</a> })}
             {exposed.into_iter().next().map(|exposed| view! { <Exposure exposed now/> })}
             <RunningNow running now/>
         </div>
+        {automation.map(|automation| view! { <Restraints automation now/> })}
         <div class="freshness">
             <Freshness now/>
             <UtcClock now/>
         </div>
         <details class="account">
-            <summary><Icon name="person"/><span class="name">{name}</span></summary>
+            // The name is not shown on a phone.
+            <summary aria-label=account><Icon name="person"/><span class="name">{name}</span></summary>
             <div class="menu">
                 <p class="roles">{if roles.is_empty() { "no role".to_owned() } else { roles.join(", ") }}</p>
+                <a href="/notifications">"Notifications"</a>
                 <Appearance chosen=theme/>
                 <form method="post" action="/logout"><button type="submit" class="button">"Sign out"</button></form>
             </div>
@@ -93,7 +99,7 @@ fn Exposure(exposed: Exposed, now: Instant) -> impl IntoView {
     let (class, word) = if exposed.unprotected { ("signal lost", "UNPROTECTED ") } else { ("signal act", "reduced protection ") };
     let icon = if exposed.unprotected { "lost" } else { "act" };
     view! {
-        <a class=class href=format!("/databases/{}", exposed.cluster) title=format!("{} is not fully protected", exposed.cluster)>
+        <a class=class href=exposed.href title=format!("{} is not fully protected", exposed.name)>
             <Icon name=icon/>{word}<Age since=exposed.since now/>
         </a>
     }

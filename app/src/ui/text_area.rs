@@ -8,8 +8,8 @@ pub fn TextArea(
     /// Name in the form, and the element's id where that is not given.
     name: &'static str,
     /// Where several forms of a page have a field of the same name.
-    #[prop(optional)]
-    id: Option<&'static str>,
+    #[prop(optional, into)]
+    id: Option<String>,
     #[prop(into)] label: String,
     #[prop(optional, into)] value: String,
     #[prop(optional, into)] hint: Option<String>,
@@ -18,12 +18,12 @@ pub fn TextArea(
     #[prop(optional)] max_length: Option<u32>,
     #[prop(optional)] optional: bool,
 ) -> impl IntoView {
-    let id = id.unwrap_or(name);
+    let id = id.unwrap_or_else(|| name.to_owned());
     let hint_id = format!("{id}-hint");
     let described = hint.is_some().then(|| hint_id.clone());
     view! {
         <div class="field">
-            <label for=id>{label}</label>
+            <label for=id.clone()>{label}</label>
             <textarea id=id name=name rows=rows.unwrap_or(3) minlength=min_length maxlength=max_length required=!optional aria-describedby=described inner_html=escaped(&value)></textarea>
             {hint.map(|hint| view! { <p class="hint" id=hint_id>{hint}</p> })}
         </div>

@@ -24,6 +24,13 @@ pub enum LossBound {
         /// The stretch of time in which the primary may have acknowledged writes that no sample shows, rounded up.
         unseen: Span,
     },
+    /// The same where the primary is silent and nothing shows that it has stopped writing: what is unseen grows until it is fenced.
+    /// Said by its beginning, so that time alone takes no agreement back.
+    Open {
+        bytes: u64,
+        /// The last sample of the primary, to the second below.
+        since: Instant,
+    },
     Unknown {
         why: String,
     },
@@ -35,6 +42,8 @@ pub enum LossBound {
 pub enum ZeroLoss {
     /// The plan stops the writes and promotes only once the target holds every byte.
     WaitsForLastByte,
+    /// Clients are sent elsewhere; the data stays where it is.
+    MovesNoData,
     /// The primary confirmed the target as a synchronous peer right before it fell, and no other node can have taken that
     /// place or holds more WAL.
     SynchronousPeer,
@@ -51,8 +60,33 @@ impl LossBound {
             (LossBound::AtMost { bytes, unseen }, LossBound::AtMost { bytes: other_bytes, unseen: other_unseen }) => {
                 bytes >= other_bytes && unseen >= other_unseen
             }
+            (LossBound::Open { bytes, since }, LossBound::Open { bytes: other_bytes, since: other_since }) => {
+                bytes >= other_bytes && since <= other_since
+            }
+            // A stretch that was found to have ended began with the same sample, or with a later one.
+            (LossBound::Open { bytes, .. }, LossBound::AtMost { bytes: other_bytes, .. }) => bytes >= other_bytes,
             (LossBound::Unknown { .. }, _) => true,
-            (LossBound::Zero { .. } | LossBound::AtMost { .. }, _) => false,
+            (LossBound::Zero { .. } | LossBound::AtMost { .. } | LossBound::Open { .. }, _) => false,
+        }
+    }
+    /// The bound of losing by both: what may be lost of one is not less because another loses nothing.
+    pub fn joined(self, other: &LossBound) -> LossBound {
+        match (self, other) {
+            (LossBound::Unknown { why }, _) => LossBound::Unknown { why },
+            (_, LossBound::Unknown { why }) => LossBound::Unknown { why: why.clone() },
+            (LossBound::Zero { because }, LossBound::Zero { .. }) => LossBound::Zero { because },
+            (LossBound::Zero { .. }, other) => other.clone(),
+            (one, LossBound::Zero { .. }) => one,
+            (LossBound::AtMost { bytes, unseen }, LossBound::AtMost { bytes: others, unseen: unseen_there }) => {
+                LossBound::AtMost { bytes: bytes.max(*others), unseen: unseen.max(*unseen_there) }
+            }
+            (LossBound::Open { bytes, since }, LossBound::Open { bytes: others, since: since_there }) => {
+                LossBound::Open { bytes: bytes.max(*others), since: since.min(*since_there) }
+            }
+            (LossBound::Open { bytes, since }, LossBound::AtMost { bytes: others, .. }) => LossBound::Open { bytes: bytes.max(*others), since },
+            (LossBound::AtMost { bytes, .. }, LossBound::Open { bytes: others, since }) => {
+                LossBound::Open { bytes: bytes.max(*others), since: *since }
+            }
         }
     }
     /// The bound in a sentence an operator can act on.
@@ -61,6 +95,7 @@ impl LossBound {
             LossBound::Zero { because: ZeroLoss::WaitsForLastByte } => {
                 "none: writes stop first, and the target is promoted only when it holds every byte".to_owned()
             }
+            LossBound::Zero { because: ZeroLoss::MovesNoData } => "none: clients are sent elsewhere, the data stays where it is".to_owned(),
             LossBound::Zero { because: ZeroLoss::SynchronousPeer } => {
                 "none that was acknowledged: the target is a confirmed synchronous standby".to_owned()
             }
@@ -68,6 +103,10 @@ impl LossBound {
                 "at most {} of write-ahead log known to be missing, and whatever was acknowledged in {} without a sample",
                 if *bytes == 0 { "0 bytes".to_owned() } else { format!("{bytes} bytes") },
                 unseen.rough()
+            ),
+            LossBound::Open { bytes, since } => format!(
+                "at most {bytes} bytes of write-ahead log known to be missing, and whatever was acknowledged from {} until it is fenced",
+                since.format("%H:%M:%S UTC")
             ),
             LossBound::Unknown { why } => format!("not known: {why}"),
         }
@@ -100,11 +139,13 @@ pub fn loss_bound(view: &ClusterView, source: Option<&NodeView>, target: &NodeId
     // A process its host saw gone, or stopped by a signal, wrote nothing after the probes first failed. Any other silence
     // may still be writing.
     let still = source.host.as_ref().is_some_and(|host| matches!(host.state, HostState::Gone | HostState::Hung));
+    let bytes = round_up_bytes(leading.bytes_ahead_of(own));
     let until = match (still, source.judgement.health, source.judgement.since) {
         (true, Health::Down, Some(first_failure)) => first_failure,
-        _ => now,
+        (_, Health::Down | Health::Unknown, _) => return LossBound::Open { bytes, since: whole_second(read_at) },
+        (_, Health::Ok | Health::Degraded, _) => now,
     };
-    LossBound::AtMost { bytes: round_up_bytes(leading.bytes_ahead_of(own)), unseen: round_up_time(Span::between(read_at, until)) }
+    LossBound::AtMost { bytes, unseen: round_up_time(Span::between(read_at, until)) }
 }
 
 /// Whether every commit the source acknowledged is on `target`. That the source once named it as a synchronous peer is
@@ -125,6 +166,10 @@ fn is_proven_synchronous(view: &ClusterView, source: &NodeView, target: &NodeId,
 /// Rounding keeps a plan's bound, and so its hash, steady while samples jitter: the reader sees an upper bound either way.
 fn round_up_bytes(bytes: u64) -> u64 {
     if bytes == 0 { 0 } else { bytes.checked_next_power_of_two().unwrap_or(u64::MAX) }
+}
+
+fn whole_second(at: Instant) -> Instant {
+    at - Span::from_millis(u64::from(at.timestamp_subsec_millis())).as_delta()
 }
 
 fn round_up_time(span: Span) -> Span {

@@ -36,6 +36,10 @@ pub enum Exclusion {
     LagAboveTolerance { lag: Span, limit: Span },
     #[error("its lag is not known")]
     LagUnknown,
+    #[error("its region {region} is under maintenance: {reason}")]
+    UnderMaintenance { region: RegionId, reason: String },
+    #[error("its region {0} is being evacuated")]
+    BeingEvacuated(RegionId),
 }
 
 /// One node with everything that speaks for and against promoting it.
@@ -86,6 +90,17 @@ pub fn rank(view: &ClusterView, rule: &Detection, urgency: Urgency, now: Instant
         )
     });
     candidates.into_iter().map(|(candidate, _)| candidate).collect()
+}
+
+/// Excludes everything in regions that take nobody, and puts it behind what is left. `shut` says why one does not.
+pub fn shut_out(candidates: &mut [Candidate], shut: impl Fn(&RegionId) -> Option<Exclusion>) {
+    for candidate in candidates.iter_mut().filter(|candidate| !candidate.exclusions.contains(&Exclusion::IsPrimary)) {
+        if let Some(exclusion) = shut(&candidate.region) {
+            candidate.exclusions.push(exclusion);
+            candidate.reasons.clear();
+        }
+    }
+    candidates.sort_by_key(|candidate| !candidate.is_eligible());
 }
 
 fn candidate(view: &ClusterView, primary: Option<&NodeView>, node: &NodeView, rule: &Detection, urgency: Urgency, now: Instant) -> Candidate {
@@ -167,7 +182,7 @@ fn exclusions(view: &ClusterView, primary: Option<&NodeView>, node: &NodeView, r
 /// Bytes decide whether there is a lag at all: an idle primary makes the age of the last commit meaningless (trap D17).
 /// They are compared within one reading of the primary where it lists the node, for the samples of two nodes are taken at
 /// different moments, and a few bytes written in between are no lag.
-fn lag_exclusion(primary: Option<&NodeView>, node: &NodeView, tolerance: Option<Span>) -> Option<Exclusion> {
+pub(super) fn lag_exclusion(primary: Option<&NodeView>, node: &NodeView, tolerance: Option<Span>) -> Option<Exclusion> {
     let limit = tolerance?;
     let between_samples = || Some(primary?.position()?.bytes_ahead_of(node.position()?));
     let behind = bytes_behind_as_listed(primary, node).or_else(between_samples);

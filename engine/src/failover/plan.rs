@@ -1,14 +1,20 @@
 //! Plans: what an operation will do, step by step, with the facts it rests on, what it can cost and what stands in its
-//! way. A plan is a value; how one is made says `planning`.
+//! way. A plan is a value; how one is made say `planning` (databases) and `traffic` (services).
 
+use super::{Action, Blocker, Step};
 use crate::{
-    databases::{Candidate, Exclusion, LossBound},
-    id::{ClusterId, NodeId, ServiceId},
+    databases::{Candidate, LossBound},
+    health::Health,
+    id::{ClusterId, NodeId, RegionId, Scope, ServiceId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 /// What an operation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,16 +26,12 @@ pub enum OperationKind {
     Failover,
     /// A node that fell behind or was replaced becomes a standby again.
     Rejoin,
-}
-
-impl OperationKind {
-    /// Whether clients will be sent to another node.
-    fn moves_the_writes(self) -> bool {
-        match self {
-            OperationKind::Switchover | OperationKind::Failover => true,
-            OperationKind::Rejoin => false,
-        }
-    }
+    /// The clients of a service are sent to other regions than now.
+    RegionFailover,
+    /// The clients of a service are sent to its home regions again.
+    Failback,
+    /// Everything in a region goes elsewhere, in recovery waves, each member by an operation of its own.
+    Evacuation,
 }
 
 impl fmt::Display for OperationKind {
@@ -38,237 +40,314 @@ impl fmt::Display for OperationKind {
             OperationKind::Switchover => "switchover",
             OperationKind::Failover => "failover",
             OperationKind::Rejoin => "rejoin",
+            OperationKind::RegionFailover => "region failover",
+            OperationKind::Failback => "failback",
+            OperationKind::Evacuation => "evacuation",
         })
     }
 }
 
-/// One thing a step does to the world. Each is idempotent: it looks first, and doing it twice does it once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "do")]
-pub enum Action {
-    /// Read the node afresh and refuse if it could not take over.
-    CheckTarget {
-        node: NodeId,
-    },
-    /// No client reaches any node through the router, and open client connections are closed.
-    CloseRoute {
-        was: Option<NodeId>,
-    },
-    /// Clients reach exactly this node.
-    OpenRoute {
-        node: NodeId,
-    },
-    /// Stop the node cleanly through its host agent.
-    StopNode {
-        node: NodeId,
-    },
-    StartNode {
-        node: NodeId,
-    },
-    /// Wait until the target holds every byte the stopped source wrote.
-    CatchUp {
-        source: NodeId,
-        target: NodeId,
-    },
-    /// Make sure that the node cannot take a write any more.
-    Fence {
-        node: NodeId,
-        by: FenceMeans,
-    },
-    Promote {
-        node: NodeId,
-    },
-    /// The node says of itself that it is writable, on a new timeline.
-    VerifyWritable {
-        node: NodeId,
-    },
-    /// Write a row through the router as a client would, and read it back.
-    ProveWrite {
-        node: NodeId,
-    },
-    /// Let these nodes follow `upstream`.
-    Repoint {
-        nodes: Vec<NodeId>,
-        upstream: NodeId,
-    },
-    /// Count what the fenced node wrote that the promoted one does not have.
-    MeasureLoss {
-        source: NodeId,
-        target: NodeId,
-        /// The one `source` wrote on.
-        timeline: u32,
-    },
-    /// A checkpoint on the primary; without it `pg_rewind` was seen to call a diverged node sound.
-    Checkpoint {
-        node: NodeId,
-    },
-    /// Take back what the node wrote beyond the common history; copy it anew where that is not possible.
-    Rewind {
-        node: NodeId,
-        from: NodeId,
-    },
-    /// Start the node as a standby of `upstream`.
-    Follow {
-        node: NodeId,
-        upstream: NodeId,
-    },
-    /// Each of these streams from `upstream`, on its timeline.
-    ProveStreaming {
-        nodes: Vec<NodeId>,
-        upstream: NodeId,
-    },
-}
-
-/// How the old primary is kept from taking writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How an operation treats what goes wrong (row 40).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum FenceMeans {
-    /// Its host agent ends the processes and proves them gone.
-    HostAgent,
-    /// Clients are cut at the router and the target is its synchronous standby, so it can acknowledge nothing.
-    RouterAndSynchronousStandby,
-    /// Not proven. Two people accepted that, and the record says so.
-    Overridden,
+pub enum Mode {
+    /// Does every check and rehearses the rest; changes no routing, promotes nothing.
+    Test,
+    /// Stops on any error and puts things back.
+    Planned,
+    /// Goes on where the side that is left makes errors, and records each of them.
+    Emergency,
 }
 
-/// What follows when a step fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
-    /// Undo what was done, in reverse, and end as failed. Only before the promotion.
-    Compensate,
-    /// Stop and ask a person: the truth is not known, or going back would do harm.
-    StandInDoubt,
-    /// Record it and go on: the service works already, the shortfall stays visible.
-    GoOn,
+impl Mode {
+    pub const ALL: [Mode; 3] = [Mode::Test, Mode::Planned, Mode::Emergency];
 }
 
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    pub action: Action,
-    pub timeout: Span,
-    pub undo: Option<Action>,
-    pub on_failure: OnFailure,
-}
-
-impl Step {
-    pub(super) fn new(action: Action, timeout: Span, on_failure: OnFailure) -> Self {
-        Self { action, timeout, undo: None, on_failure }
-    }
-    pub(super) fn undone_by(mut self, undo: Action) -> Self {
-        self.undo = Some(undo);
-        self
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Test => "test",
+            Mode::Planned => "planned",
+            Mode::Emergency => "emergency",
+        })
     }
 }
 
-/// Something that stands in the way of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "kebab-case", tag = "blocker")]
-pub enum Blocker {
-    #[error("no node can take over: {}", reasons.join("; "))]
-    NoCandidate { reasons: Vec<String> },
-    #[error("{node} cannot be promoted: {}", exclusions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    TargetExcluded { node: NodeId, exclusions: Vec<Exclusion> },
-    #[error("{node} is not a node of this cluster")]
-    UnknownNode { node: NodeId },
-    #[error("no node was ever seen as primary")]
-    NoPrimary,
-    #[error("more than one node takes writes ({}); fence all but one first", nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    TwoWritable { nodes: Vec<NodeId> },
-    #[error("the primary {node} does not take writes now ({why}), so a planned switchover is not possible; use a failover")]
-    PrimaryNotWritable { node: NodeId, why: String },
-    #[error("the primary {node} answers; a planned switchover loses nothing, a failover may")]
-    PrimaryHealthy { node: NodeId },
-    #[error("{node} cannot be fenced by proof: {why}")]
-    FenceUnproven { node: NodeId, why: String },
-    #[error("the host agent of {node} does not answer, so the node cannot be controlled: {why}")]
-    NoHostAgent { node: NodeId, why: String },
-    #[error("the cluster has no router set up, so clients cannot be moved")]
-    NoRouter,
-    #[error("the router does not answer, so clients cannot be moved: {why}")]
-    RouterSilent { why: String },
-    #[error("{node} is the primary; only another node can rejoin")]
-    IsThePrimary { node: NodeId },
-    #[error("{node} already streams from {upstream}")]
-    AlreadyStreaming { node: NodeId, upstream: NodeId },
-}
-
-impl Blocker {
-    /// Whether two people may decide to go on all the same.
-    pub fn can_be_overridden(&self) -> bool {
-        matches!(self, Blocker::PrimaryHealthy { .. } | Blocker::FenceUnproven { .. })
-    }
-
-    /// The kind of blocker without its details.
-    fn name(&self) -> &'static str {
-        match self {
-            Blocker::NoCandidate { .. } => "no-candidate",
-            Blocker::TargetExcluded { .. } => "target-excluded",
-            Blocker::UnknownNode { .. } => "unknown-node",
-            Blocker::NoPrimary => "no-primary",
-            Blocker::TwoWritable { .. } => "two-writable",
-            Blocker::PrimaryNotWritable { .. } => "primary-not-writable",
-            Blocker::PrimaryHealthy { .. } => "primary-healthy",
-            Blocker::FenceUnproven { .. } => "fence-unproven",
-            Blocker::NoHostAgent { .. } => "no-host-agent",
-            Blocker::NoRouter => "no-router",
-            Blocker::RouterSilent { .. } => "router-silent",
-            Blocker::IsThePrimary { .. } => "is-the-primary",
-            Blocker::AlreadyStreaming { .. } => "already-streaming",
-        }
+impl FromStr for Mode {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Mode::ALL.into_iter().find(|mode| mode.to_string() == text);
+        known.ok_or_else(|| format!("“{text}” is not a mode; modes are test, planned and emergency"))
     }
 }
 
-/// What the plan rests on. When one of these has changed, an approval of the plan is void.
+/// What the plan of a database operation rests on. When one of these has changed, an approval of the plan is void.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     pub primary: Option<NodeId>,
     pub timeline: Option<u32>,
 }
 
-/// A plan for one operation on one cluster.
+/// What a plan changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    pub kind: OperationKind,
+#[serde(untagged)]
+pub enum Change {
+    Database(DatabaseChange),
+    Traffic(TrafficChange),
+    Evacuation(EvacuationChange),
+}
+
+/// Another node takes the writes of a cluster, or one follows again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseChange {
     pub cluster: ClusterId,
     /// The node that gives up the writes; for a rejoin the node that is to follow.
     pub source: Option<NodeId>,
     /// The node that takes the writes; for a rejoin the one to follow. Absent where none can.
     pub target: Option<NodeId>,
-    pub steps: Vec<Step>,
-    pub loss: LossBound,
     pub basis: Basis,
     /// All nodes with what speaks for and against them.
     pub candidates: Vec<Candidate>,
+}
+
+impl DatabaseChange {
+    /// Why a node that is in recovery on `timeline` is not the one this plan wanted to promote; `None` where it is. The order
+    /// may come late or twice: by then somebody else may have been promoted, and the node follows that one.
+    pub fn missed_by(&self, timeline: u32) -> Option<String> {
+        let expected = self.basis.timeline.filter(|expected| *expected != timeline)?;
+        Some(format!("it is on timeline {timeline} and the plan is about timeline {expected}: another node was promoted in between"))
+    }
+}
+
+/// The clients of a service are sent to other regions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficChange {
+    pub service: ServiceId,
+    pub mode: Mode,
+    /// Where clients are sent now, as observed: what is left is `from` without `to`.
+    pub from: BTreeSet<RegionId>,
+    pub to: BTreeSet<RegionId>,
+    /// Every region the service runs in, with what speaks for and against it.
+    pub regions: Vec<RegionCandidate>,
+    /// The strategy lets this happen without a second person.
+    pub unattended: bool,
+    /// What moves the clients is a simulator: nothing real happens.
+    pub simulated: bool,
+}
+
+impl TrafficChange {
+    /// The regions that clients are no longer sent to.
+    pub fn leaving(&self) -> BTreeSet<RegionId> {
+        self.from.difference(&self.to).cloned().collect()
+    }
+    /// The regions that clients are newly sent to.
+    pub fn joining(&self) -> BTreeSet<RegionId> {
+        self.to.difference(&self.from).cloned().collect()
+    }
+}
+
+/// Everything that takes writes or serves clients in a region goes elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvacuationChange {
+    pub region: RegionId,
+    pub mode: Mode,
+    /// Dependencies before their users.
+    pub waves: Vec<Vec<Member>>,
+    /// What cannot be moved, and why.
+    pub staying: Vec<(Scope, String)>,
+}
+
+impl EvacuationChange {
+    /// Whether `scope` is one of its members.
+    pub fn moves(&self, scope: &Scope) -> bool {
+        self.waves.iter().flatten().any(|member| member.scope == *scope)
+    }
+}
+
+/// One member of an evacuation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub scope: Scope,
+    pub kind: OperationKind,
+    pub to: MemberTarget,
+    /// The bound that is approved: a member that could lose more by then is not moved.
+    pub loss: LossBound,
+    /// The checks that speak against it, by name: approving the evacuation sets them aside, and no others.
+    pub checks: Vec<String>,
+    /// What moves it is a simulator: nothing real happens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+}
+
+/// Where a member goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberTarget {
+    Node(NodeId),
+    Regions(BTreeSet<RegionId>),
+}
+
+impl fmt::Display for MemberTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemberTarget::Node(node) => node.fmt(f),
+            MemberTarget::Regions(regions) => f.write_str(&names_or_none(regions)),
+        }
+    }
+}
+
+/// One region a service could be served from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionCandidate {
+    pub region: RegionId,
+    /// Clients are sent there now.
+    pub on: bool,
+    pub health: Health,
+    /// The verdict's own reason.
+    pub why: String,
+    /// What speaks against sending clients there; empty where nothing does.
+    pub against: Vec<String>,
+    /// What its newest probe complained about while it still counts as well: no place to choose, and no reason to take a
+    /// choice back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wavers: Option<String>,
+}
+
+impl RegionCandidate {
+    /// Whether clients may be sent there by the product's own choice.
+    pub fn is_eligible(&self) -> bool {
+        self.against.is_empty() && self.wavers.is_none()
+    }
+}
+
+/// A plan for one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub kind: OperationKind,
+    #[serde(flatten)]
+    pub change: Change,
+    pub steps: Vec<Step>,
+    pub loss: LossBound,
     /// The service itself and all that depend on it, directly or not.
     pub affected: Vec<ServiceId>,
     pub blockers: Vec<Blocker>,
-    /// First failed probe of the primary; the recovery time counts from here. Absent for a planned move.
+    /// First failed probe of what is left; the recovery time counts from here. Absent for a planned move.
     pub outage_since: Option<Instant>,
     /// The service's recovery time objective at the time of planning; a later edit does not rewrite the verdict.
     pub rto: Option<Span>,
     pub rpo: Option<Span>,
+    /// So many different people must approve it, where it takes an approval at all (row 62).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub approvals: u32,
     pub made_at: Instant,
 }
 
+fn one() -> u32 {
+    1
+}
+fn is_one(value: &u32) -> bool {
+    *value == 1
+}
+
 impl Plan {
-    /// Identifies what would be done: kind, cluster, nodes, steps, loss bound, basis and what has to be overridden. Reasons, positions and the
-    /// time of planning are left out, so that samples that change nothing do not change it.
+    /// What the operation holds while it is active: no other one may be requested on it.
+    pub fn scope(&self) -> Scope {
+        match &self.change {
+            Change::Database(change) => Scope::Cluster(change.cluster.clone()),
+            Change::Traffic(change) => Scope::Service(change.service.clone()),
+            Change::Evacuation(change) => Scope::Region(change.region.clone()),
+        }
+    }
+    pub fn evacuation(&self) -> Option<&EvacuationChange> {
+        match &self.change {
+            Change::Evacuation(change) => Some(change),
+            Change::Database(_) | Change::Traffic(_) => None,
+        }
+    }
+    pub fn database(&self) -> Option<&DatabaseChange> {
+        match &self.change {
+            Change::Database(change) => Some(change),
+            Change::Traffic(_) | Change::Evacuation(_) => None,
+        }
+    }
+    pub fn traffic(&self) -> Option<&TrafficChange> {
+        match &self.change {
+            Change::Traffic(change) => Some(change),
+            Change::Database(_) | Change::Evacuation(_) => None,
+        }
+    }
+    pub fn mode(&self) -> Mode {
+        match (&self.change, self.kind) {
+            (Change::Traffic(change), _) => change.mode,
+            (Change::Evacuation(change), _) => change.mode,
+            (Change::Database(_), OperationKind::Failover) => Mode::Emergency,
+            (Change::Database(_), _) => Mode::Planned,
+        }
+    }
+    /// Whether a simulator moves any of what is moved.
+    pub fn is_simulated(&self) -> bool {
+        match &self.change {
+            Change::Database(_) => false,
+            Change::Traffic(change) => change.simulated,
+            Change::Evacuation(change) => change.waves.iter().flatten().any(|member| member.simulated),
+        }
+    }
+    /// What is left, in words: a node, or regions.
+    pub fn source_in_words(&self) -> Option<String> {
+        match &self.change {
+            Change::Database(change) => change.source.as_ref().map(ToString::to_string),
+            Change::Traffic(change) => some_names(&change.from),
+            Change::Evacuation(change) => Some(change.region.to_string()),
+        }
+    }
+    /// Where it goes, in words: a node, or regions. Absent where nowhere.
+    pub fn target_in_words(&self) -> Option<String> {
+        match &self.change {
+            Change::Database(change) => change.target.as_ref().map(ToString::to_string),
+            Change::Traffic(change) => some_names(&change.to),
+            Change::Evacuation(_) => None,
+        }
+    }
+
+    /// Identifies what would be done: kind, what is moved from where to where, steps, loss bound, basis and what has to be
+    /// overridden. Reasons, positions and the time of planning are left out, so that samples that change nothing do not change it.
     /// SHA-256 over the JSON of those fields, in hexadecimal.
     pub fn hash(&self) -> String {
         // What an override would lift belongs to it: agreeing to one is not agreeing to another that came up since.
         let lifted: Vec<&str> = self.overridable_blockers().iter().map(|blocker| blocker.name()).collect();
-        let essence = (&self.kind, &self.cluster, &self.source, &self.target, &self.steps, &self.loss, &self.basis, &lifted);
+        let text = match &self.change {
+            Change::Database(change) => {
+                serde_json::to_string(&(&self.kind, &change.cluster, &change.source, &change.target, &self.steps, &self.loss, &change.basis, &lifted))
+            }
+            Change::Traffic(change) => serde_json::to_string(&(
+                &self.kind,
+                &change.service,
+                change.mode,
+                &change.from,
+                &change.to,
+                &self.steps,
+                &self.loss,
+                change.simulated,
+                &lifted,
+            )),
+            Change::Evacuation(change) => serde_json::to_string(&(&self.kind, &change.region, change.mode, &change.waves, &self.loss, &lifted)),
+        };
+        // What one person may agree to alone reads as it did before more could be asked for.
+        let text = text.map(|text| if self.approvals > 1 { format!("{} approvals: {text}", self.approvals) } else { text });
         // Serialising these plain types to a string cannot fail; an empty text would only make every plan look changed.
-        let text = serde_json::to_string(&essence).unwrap_or_default();
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(text.unwrap_or_default().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether a second person must agree: to every move of the writes, and to whatever else may cost data or sets a
-    /// check aside.
+    /// Whether a second person must agree: to every move of writes or clients that the strategy does not leave to the
+    /// product, and to whatever else may cost data or sets a check aside. A test changes nothing and needs nobody.
     pub fn requires_approval(&self) -> bool {
-        self.kind.moves_the_writes() || !self.loss.is_zero() || !self.overridable_blockers().is_empty()
+        let moves = match (&self.change, self.kind) {
+            (Change::Database(_), OperationKind::Rejoin) => false,
+            (Change::Database(_), _) => true,
+            (Change::Traffic(change), _) => change.mode != Mode::Test && !change.unattended,
+            (Change::Evacuation(change), _) => change.mode != Mode::Test,
+        };
+        moves || !self.loss.is_zero() || !self.overridable_blockers().is_empty()
     }
 
     /// The blockers no override can lift.
@@ -278,32 +357,104 @@ impl Plan {
     pub fn overridable_blockers(&self) -> Vec<&Blocker> {
         self.blockers.iter().filter(|blocker| blocker.can_be_overridden()).collect()
     }
+    /// The safety rules among what an override would lift: setting one aside takes a role of its own (row 61).
+    pub fn rules_to_break(&self) -> Vec<&Blocker> {
+        self.blockers.iter().filter(|blocker| blocker.is_safety_rule()).collect()
+    }
+
+    /// Whether something it rests on is not known at the moment, rather than known to be otherwise.
+    pub fn rests_on_unknowns(&self) -> bool {
+        self.blockers.iter().any(Blocker::is_ignorance)
+    }
+
+    /// The plan as a part of an evacuation: what was moved out of a region is not to be sent back there one by one.
+    pub(crate) fn into_part(mut self) -> Self {
+        self.steps.retain(|step| !matches!(step.action, Action::AwaitCommit { .. }));
+        self
+    }
 
     /// What a person sees differ between the plan they agreed to and the one that would be made now. Empty when the
     /// earlier agreement still holds.
     pub fn changes_since(&self, agreed: &Plan) -> Vec<String> {
         let mut changes = Vec::new();
-        let name = |node: &Option<NodeId>| node.as_ref().map_or("none".to_owned(), ToString::to_string);
-        if self.basis.primary != agreed.basis.primary {
-            changes.push(format!("the active node was {} and is now {}", name(&agreed.basis.primary), name(&self.basis.primary)));
+        match (&self.change, &agreed.change) {
+            (Change::Database(now), Change::Database(then)) => database_changes(now, then, &mut changes),
+            (Change::Traffic(now), Change::Traffic(then)) => traffic_changes(now, then, &mut changes),
+            (Change::Evacuation(now), Change::Evacuation(then)) => evacuation_changes(now, then, &mut changes),
+            _ => changes.push("it would be another kind of operation now".to_owned()),
         }
-        if self.basis.timeline != agreed.basis.timeline {
-            changes.push("the cluster has moved to another timeline".to_owned());
-        }
-        if self.target != agreed.target {
-            changes.push(format!("the target was {} and would now be {}", name(&agreed.target), name(&self.target)));
+        if self.approvals > agreed.approvals {
+            changes.push(format!("it took the approval of {} and would now take that of {}", people(agreed.approvals), people(self.approvals)));
         }
         if !agreed.loss.covers(&self.loss) {
             changes.push(format!("the loss bound was “{}” and is now “{}”", agreed.loss.in_words(), self.loss.in_words()));
         }
-        if self.steps != agreed.steps {
+        // The waves of an evacuation follow from its members, which were compared.
+        if self.steps != agreed.steps && self.evacuation().is_none() {
             changes.push("the steps would be different now".to_owned());
         }
         for blocker in &self.blockers {
-            if !agreed.blockers.iter().any(|known| known.name() == blocker.name()) {
+            if !agreed.blockers.iter().any(|known| blocker.is_covered_by(known)) {
                 changes.push(blocker.to_string());
             }
         }
         changes
+    }
+}
+
+fn database_changes(now: &DatabaseChange, then: &DatabaseChange, changes: &mut Vec<String>) {
+    let name = |node: &Option<NodeId>| node.as_ref().map_or("none".to_owned(), ToString::to_string);
+    if now.basis.primary != then.basis.primary {
+        changes.push(format!("the active node was {} and is now {}", name(&then.basis.primary), name(&now.basis.primary)));
+    }
+    if now.basis.timeline != then.basis.timeline {
+        changes.push("the cluster has moved to another timeline".to_owned());
+    }
+    if now.target != then.target {
+        changes.push(format!("the target was {} and would now be {}", name(&then.target), name(&now.target)));
+    }
+}
+
+fn traffic_changes(now: &TrafficChange, then: &TrafficChange, changes: &mut Vec<String>) {
+    if now.from != then.from {
+        changes.push(format!("clients were sent to {} and are now sent to {}", names_or_none(&then.from), names_or_none(&now.from)));
+    }
+    if now.to != then.to {
+        changes.push(format!("clients were to be sent to {} and would now be sent to {}", names_or_none(&then.to), names_or_none(&now.to)));
+    }
+}
+
+/// A member that has moved meanwhile is no change: the rest is still what was agreed to.
+fn evacuation_changes(now: &EvacuationChange, then: &EvacuationChange, changes: &mut Vec<String>) {
+    let agreed: BTreeMap<_, _> = then.waves.iter().flatten().map(|member| (&member.scope, member)).collect();
+    for member in now.waves.iter().flatten() {
+        let name = member.scope.name();
+        match agreed.get(&member.scope) {
+            None => changes.push(format!("{name} would be moved too now")),
+            Some(before) if before.to != member.to => changes.push(format!("{name} was to go to {} and would now go to {}", before.to, member.to)),
+            Some(before) if before.kind != member.kind => {
+                changes.push(format!("{name} was to go by a {} and would now go by a {}", before.kind, member.kind))
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// `1 person`, `2 people`.
+pub fn people(count: u32) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+}
+
+fn some_names(regions: &BTreeSet<RegionId>) -> Option<String> {
+    (!regions.is_empty()).then(|| names_or_none(regions))
+}
+
+/// Regions in a sentence: `us-east-1 and us-west-2`, or `no region`.
+pub fn names_or_none(regions: &BTreeSet<RegionId>) -> String {
+    let names: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
+    match names[..] {
+        [] => "no region".to_owned(),
+        [.., last] if names.len() > 1 => format!("{} and {last}", names[..names.len() - 1].join(", ")),
+        [only, ..] => only.to_owned(),
     }
 }

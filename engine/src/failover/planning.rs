@@ -1,14 +1,28 @@
 //! Planning: from what is seen of a cluster to the plan of a switchover, a failover or a rejoin. Making one changes nothing.
 
-use super::plan::{Action, Basis, Blocker, FenceMeans, OnFailure, OperationKind, Plan, Step};
+use super::{
+    Action, Blocker, FenceMeans, Mode, OnFailure, Plan, Step, hooks, monitoring,
+    plan::{Basis, Change, DatabaseChange, OperationKind},
+};
 use crate::{
-    databases::{self, ClusterView, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank},
-    dependencies,
+    databases::{self, Candidate, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
     estate::{Cluster, Detection, Estate},
     health::Health,
-    id::NodeId,
+    id::{NodeId, RegionId},
     time::{Instant, Span},
 };
+
+/// What a plan is put together in.
+struct Draft {
+    kind: OperationKind,
+    source: Option<NodeId>,
+    target: Option<NodeId>,
+    steps: Vec<Step>,
+    loss: LossBound,
+    candidates: Vec<Candidate>,
+    blockers: Vec<Blocker>,
+    outage_since: Option<Instant>,
+}
 
 /// The facts a plan is made from.
 #[derive(Clone, Copy)]
@@ -18,6 +32,8 @@ pub struct Facts<'a> {
     pub view: &'a ClusterView,
     /// Per node: the host agent answers now, or why it does not.
     pub agents: &'a dyn Fn(&NodeId) -> Result<(), String>,
+    /// Per region: why no node there may take over, however well it is.
+    pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
     /// The router answers now, or why it does not.
     pub router: Result<(), &'a str>,
     pub now: Instant,
@@ -30,24 +46,54 @@ impl Facts<'_> {
     fn others(&self, but: &[&NodeId]) -> Vec<NodeId> {
         self.cluster.nodes.iter().map(|node| node.id.clone()).filter(|node| !but.contains(&node)).collect()
     }
-    fn blank(&self, kind: OperationKind) -> Plan {
-        let service = self.estate.service(&self.cluster.service);
-        Plan {
+    fn blank(&self, kind: OperationKind) -> Draft {
+        Draft {
             kind,
-            cluster: self.cluster.id.clone(),
             source: None,
             target: None,
             steps: Vec::new(),
             loss: LossBound::Unknown { why: "there is no target".to_owned() },
-            basis: Basis { primary: self.view.primary().map(|view| view.node.clone()), timeline: self.view.timeline() },
             candidates: Vec::new(),
-            affected: dependencies::affected_by(self.estate, &self.cluster.service),
             blockers: Vec::new(),
             outage_since: None,
+        }
+    }
+    fn finished(&self, mut draft: Draft) -> Plan {
+        let service = self.estate.service(&self.cluster.service);
+        let steps = std::mem::take(&mut draft.steps);
+        draft.steps = self.told(&draft, steps);
+        Plan {
+            kind: draft.kind,
+            change: Change::Database(DatabaseChange {
+                cluster: self.cluster.id.clone(),
+                source: draft.source,
+                target: draft.target,
+                basis: Basis { primary: self.view.primary().map(|view| view.node.clone()), timeline: self.view.timeline() },
+                candidates: draft.candidates,
+            }),
+            steps: draft.steps,
+            loss: draft.loss,
+            affected: vec![self.cluster.service.clone()],
+            blockers: draft.blockers,
+            outage_since: draft.outage_since,
             rto: service.map(|service| service.rto),
             rpo: service.map(|service| service.rpo),
+            approvals: self.estate.approvals_for(self.cluster.strategy.as_ref()),
             made_at: self.now,
         }
+    }
+    /// A rejoin leaves nothing, and nobody is woken by a node that was down already.
+    fn told(&self, draft: &Draft, steps: Vec<Step>) -> Vec<Step> {
+        let mode = match draft.kind {
+            OperationKind::Switchover => Mode::Planned,
+            OperationKind::Failover => Mode::Emergency,
+            OperationKind::Rejoin | OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => return steps,
+        };
+        let region = |node: &Option<NodeId>| node.as_ref().and_then(|id| self.cluster.node(id)).map(|node| node.region.clone());
+        // Where the target is a neighbour, a silence for the region would cover the new primary as well.
+        let regions = region(&draft.source).filter(|left| region(&draft.target).as_ref() != Some(left)).into_iter().collect();
+        let steps = monitoring::around(self.estate, mode, monitoring::Left { services: [self.cluster.service.clone()].into(), regions }, steps);
+        hooks::around(self.estate, &self.cluster.service, steps)
     }
     fn router_blocker(&self) -> Option<Blocker> {
         match (&self.cluster.router, self.router) {
@@ -61,8 +107,9 @@ impl Facts<'_> {
         (writable.len() > 1).then(|| Blocker::TwoWritable { nodes: writable.iter().map(|view| view.node.clone()).collect() })
     }
     /// The wished target, or the best one; with what stands against it.
-    fn choose(&self, plan: &mut Plan, wish: Option<&NodeId>, urgency: Urgency) {
+    fn choose(&self, plan: &mut Draft, wish: Option<&NodeId>, urgency: Urgency) {
         plan.candidates = rank(self.view, &self.rule(), urgency, self.now);
+        shut_out(&mut plan.candidates, self.shut);
         match wish {
             Some(wish) => match plan.candidates.iter().find(|candidate| &candidate.node == wish) {
                 None => plan.blockers.push(Blocker::UnknownNode { node: wish.clone() }),
@@ -94,6 +141,10 @@ const PATIENT: Span = Span::from_secs(60);
 
 /// A planned switchover, to `wish` or to the best candidate.
 pub fn switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
+    facts.finished(draft_switchover(facts, wish))
+}
+
+fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     let mut plan = facts.blank(OperationKind::Switchover);
     plan.blockers.extend(facts.two_writable());
     plan.blockers.extend(facts.router_blocker());
@@ -150,6 +201,10 @@ fn take_over_steps(target: &NodeId) -> [Step; 3] {
 
 /// An emergency failover, to `wish` or to the best candidate.
 pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
+    facts.finished(draft_failover(facts, wish))
+}
+
+fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     let mut plan = facts.blank(OperationKind::Failover);
     plan.blockers.extend(facts.two_writable());
     plan.blockers.extend(facts.router_blocker());
@@ -174,7 +229,7 @@ pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
 
 /// “Unreachable” is never “fenced”: either the host proves the processes gone, or the primary cannot acknowledge
 /// anything because clients are cut at the router and its synchronous standby is the one that takes over.
-fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Plan) -> FenceMeans {
+fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Draft) -> FenceMeans {
     match (facts.agents)(&primary.node) {
         Ok(()) => FenceMeans::HostAgent,
         Err(_) if facts.view.is_only_standby_to_confirm(target) => FenceMeans::RouterAndSynchronousStandby,
@@ -221,6 +276,10 @@ fn measure_loss_step(source: &NodeView, target: &NodeId) -> Option<Step> {
 
 /// Makes `node` a standby of the present primary again.
 pub fn rejoin(facts: Facts<'_>, node: &NodeId) -> Plan {
+    facts.finished(draft_rejoin(facts, node))
+}
+
+fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
     use OnFailure::{Compensate, StandInDoubt};
     let mut plan = facts.blank(OperationKind::Rejoin);
     plan.source = Some(node.clone());

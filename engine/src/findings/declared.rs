@@ -14,6 +14,8 @@ pub(super) fn findings(estate: &Estate) -> Vec<Finding> {
     found.clusters();
     found.strategies();
     found.regions();
+    found.monitoring();
+    found.hooks();
     found.rule(&About::Estate, "the estate".to_owned(), &estate.detection);
     found.list
 }
@@ -125,9 +127,38 @@ impl Found<'_> {
         }
     }
 
+    fn monitoring(&mut self) {
+        let estate = self.estate;
+        self.twice(&About::Estate, "the monitoring", estate.monitoring.iter().map(|monitoring| &monitoring.id));
+        for monitoring in &estate.monitoring {
+            for service in monitoring.services.iter().filter(|id| estate.service(id).is_none()) {
+                let complaint = Complaint::MonitoringOfNothing { monitoring: monitoring.id.clone(), service: service.clone() };
+                self.add(Severity::Watch, &About::Estate, complaint);
+            }
+        }
+    }
+
+    fn hooks(&mut self) {
+        let estate = self.estate;
+        self.twice(&About::Estate, "the hook", estate.hooks.iter().map(|hook| &hook.id));
+        for hook in &estate.hooks {
+            for service in hook.services.iter().filter(|id| estate.service(id).is_none()) {
+                self.add(Severity::Watch, &About::Estate, Complaint::HookOfNothing { hook: hook.id.clone(), service: service.clone() });
+            }
+        }
+    }
+
     fn regions(&mut self) {
         let estate = self.estate;
         self.twice(&About::Estate, "the region", estate.regions.iter().map(|region| &region.id));
+        self.twice(&About::Estate, "the observer", estate.observers.iter().map(|observer| &observer.id));
+        for observer in &estate.observers {
+            self.region(&About::Estate, format!("the observer {}", observer.id), &observer.region);
+        }
+        let places = estate.places();
+        if estate.quorum() as usize > places {
+            self.add(Severity::Act, &About::Estate, Complaint::QuorumOutOfReach { quorum: estate.quorum(), places });
+        }
         let with_nodes: BTreeSet<&RegionId> = estate.clusters.iter().flat_map(|cluster| &cluster.nodes).map(|node| &node.region).collect();
         for region in estate.regions.iter().filter(|region| region.agent.is_none() && with_nodes.contains(&region.id)) {
             self.add(Severity::Watch, &About::Region(region.id.clone()), Complaint::NoHostAgent { region: region.id.clone() });

@@ -3,11 +3,13 @@
 
 use super::{About, Complaint, Finding, Severity};
 use crate::{
+    access::{Permission, may},
     health::{Health, Judgement},
     id::ServiceId,
+    journal::ObserverStanding,
     picture::Picture,
 };
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 pub(super) fn findings(picture: &Picture) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -27,8 +29,50 @@ pub(super) fn findings(picture: &Picture) -> Vec<Finding> {
             });
         }
     }
+    observers(picture, &mut found);
+    approvers(picture, &mut found);
     endpoints(picture, &never, &mut found);
     found
+}
+
+/// Whether there are people enough for the approvals that strategies ask for. Without any account there is nobody at all yet.
+fn approvers(picture: &Picture, found: &mut Vec<Finding>) {
+    let accounts = &picture.records.accounts;
+    let able = accounts.keys().filter(|name| may(&picture.records.roles_of(name), Permission::ApproveOperation)).count();
+    for strategy in picture.estate.strategies.iter().filter(|_| !accounts.is_empty()) {
+        let approvals = picture.estate.approvals_for(Some(&strategy.id));
+        if approvals > 1 && able < approvals as usize {
+            let complaint = Complaint::TooFewApprovers { strategy: strategy.id.to_string(), approvals, able };
+            found.push(Finding { severity: Severity::Act, about: About::Estate, complaint, since: None });
+        }
+    }
+}
+
+/// Observers whose word does not count, once that was noticed, and whether enough are left for a verdict.
+fn observers(picture: &Picture, found: &mut Vec<Finding>) {
+    let uncounted = &picture.records.observers;
+    for (observer, (standing, since)) in uncounted {
+        let why = match standing {
+            ObserverStanding::Sees => continue,
+            ObserverStanding::Blind => "nothing that it probes answers it, so it may be cut off itself".to_owned(),
+            ObserverStanding::Silent => match picture.observed.observers.get(observer) {
+                Some(view) if view.skew_ms.unsigned_abs() > 1_000 => {
+                    format!("its clock is off by {} s, and its reports are refused", view.skew_ms / 1_000)
+                }
+                _ => "nothing is heard of it".to_owned(),
+            },
+        };
+        let complaint = Complaint::ObserverUncounted { observer: observer.clone(), why };
+        found.push(Finding { severity: Severity::Watch, about: About::Estate, complaint, since: Some(*since) });
+    }
+    let counted: BTreeSet<_> =
+        picture.observed.observers.iter().filter(|(id, _)| !uncounted.contains_key(*id)).map(|(_, view)| view.place.as_ref()).collect();
+    let quorum = picture.estate.quorum();
+    if !picture.observed.observers.is_empty() && counted.len() < quorum as usize {
+        let complaint = Complaint::TooFewObservers { quorum, counted: counted.len() };
+        let since = uncounted.values().map(|(_, since)| *since).max();
+        found.push(Finding { severity: Severity::Act, about: About::Estate, complaint, since });
+    }
 }
 
 /// Silence cannot be judged, a complaint is worth knowing, and what is down needs a person.

@@ -1,7 +1,7 @@
 //! What to do about each complaint, in words an operator can follow at three in the morning.
 
 use super::{Complaint, Objective};
-use crate::health::Health;
+use crate::{automation::Verdict, failover::State, health::Health, restraints::Restraint};
 
 impl Complaint {
     /// What to do next.
@@ -34,11 +34,26 @@ impl Complaint {
             Complaint::UndeclaredService { service, .. } => {
                 format!("Declare {service} with its objectives: without them no recovery time or loss of this cluster can be judged.")
             }
+            Complaint::TooFewApprovers { .. } => "Give more people the role of an approver, or ask for fewer approvals.".to_owned(),
+            Complaint::MonitoringOfNothing { service, .. } | Complaint::HookOfNothing { service, .. } => {
+                format!("Declare {service}, or correct the name.")
+            }
             Complaint::DetectionMistaken { .. } => {
                 "Correct the rule in the estate, for example 3 failures of 3 samples, 3 recoveries, every 5s with a time-out of 2s.".to_owned()
             }
             Complaint::NoRecoveryRegion { .. } => "Name a region the services can be recovered in when the primary one is lost.".to_owned(),
             Complaint::NoNodeInRecoveryRegion { .. } => "Set up a promotable standby in a recovery region, or change the strategy.".to_owned(),
+            Complaint::QuorumOutOfReach { .. } => {
+                "Declare observers in more regions, or ask for a smaller quorum: until then no endpoint ever counts as down.".to_owned()
+            }
+            Complaint::ObserverUncounted { observer, .. } => {
+                format!(
+                    "Look at the agent that observes as {observer}: whether it runs, reaches this server and the platform, and its clock is right."
+                )
+            }
+            Complaint::TooFewObservers { .. } => {
+                "Bring observers back; until then failures of endpoints are not believed, and nothing is failed over by itself.".to_owned()
+            }
             Complaint::NothingProbed { service } => format!("Give {service} an endpoint (http, https or tcp) in each region it runs in."),
             Complaint::EndpointNotHealthy { service, region, health, .. } => match health {
                 Health::Unknown => format!("Check that the probes reach {region}, and that the endpoint's address is right."),
@@ -93,12 +108,46 @@ impl Complaint {
             Complaint::NoRouter => "Set up a router in front of the cluster and declare it, so that clients can be moved.".to_owned(),
             Complaint::AgentSilent { region, .. } => format!("Start the host agent in {region}, or make it reachable from here."),
             Complaint::NoHostAgent { region } => format!("Run the host agent in {region} and declare its address."),
+            Complaint::TrafficStrayed { service, .. } => {
+                format!(
+                    "Find out who moved them. Then plan a move of {service}: back to where they belong, or to where they are, which makes that the intention."
+                )
+            }
+            Complaint::TrafficUnknown { .. } => {
+                "Bring back what sends the clients, or make it reachable from here: until it answers nothing can be moved.".to_owned()
+            }
+            Complaint::TrafficClosed { service } => format!("Plan a move of {service} to a region that is well; until then its clients are refused."),
+            Complaint::ServiceUnprotected { .. } => {
+                "Bring a second region back, at once: if the one that is left fails, there is nowhere to go.".to_owned()
+            }
+            Complaint::ServiceReducedProtection { .. } => "Bring the other regions back, then let clients return to them.".to_owned(),
+            Complaint::TrafficSimulated { service } => format!("Declare what really sends the clients of {service}, before anybody relies on it."),
+            Complaint::TrafficWithoutStrategy { service } => {
+                format!("Declare a strategy for {service}: its home region, where else it can run, and who may start a failover.")
+            }
+            Complaint::Undecided { decision } => match decision.verdict {
+                Verdict::Hold => "Look at the failover plan and decide yourself, or take away what holds Lifeboat back.".to_owned(),
+                Verdict::Start | Verdict::Request | Verdict::Recommend => "Look at the failover plan and decide.".to_owned(),
+            },
+            Complaint::Restrained { what, .. } => match what {
+                Restraint::MasterSwitch => "Switch it on again when moves are safe; until then each of them breaks this rule on record.".to_owned(),
+                Restraint::Pause(_) => "Resume automation when it may act again; until then a person must act.".to_owned(),
+                Restraint::Maintenance(_) | Restraint::Acknowledged(_) => "It ends by itself; end it earlier when the work is done.".to_owned(),
+                Restraint::Tests => "Allow tests again when it is safe.".to_owned(),
+            },
             Complaint::JournalBroken { .. } => {
                 "Keep the store as it is for an investigation, find out who could write to it, and go on from a backup of the journal.".to_owned()
             }
             Complaint::OperationInDoubt { .. } => {
                 "Open the operation, compare each step with the real state of the nodes, then resume it or close it with a reason.".to_owned()
             }
+            Complaint::RunUnacknowledged { .. } => {
+                "Read what happened, put right what is left, and acknowledge it: then Lifeboat may act there again.".to_owned()
+            }
+            Complaint::SafetyRulesBroken { state: State::Requested, .. } => {
+                "Only an approver can approve it. Decline it if the rule shall hold.".to_owned()
+            }
+            Complaint::SafetyRulesBroken { .. } => "Watch it to its end, then restore what the rule protects.".to_owned(),
         }
     }
 }

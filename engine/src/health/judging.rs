@@ -196,7 +196,8 @@ impl Outcome {
             Outcome::Failed(_) => 2,
         }
     }
-    fn said(&self) -> Option<&str> {
+    /// What was wrong; `None` where nothing was.
+    pub fn said(&self) -> Option<&str> {
         match self {
             Outcome::Good => None,
             Outcome::Complaint(said) | Outcome::Failed(said) => Some(said),

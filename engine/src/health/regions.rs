@@ -24,7 +24,7 @@ pub fn failed_regions(estate: &Estate, observed: &Observations) -> BTreeSet<Regi
 }
 
 /// The health of every node, endpoint and agent in `region`.
-fn healths<'a>(estate: &'a Estate, observed: &'a Observations, region: &'a RegionId) -> impl Iterator<Item = Health> + 'a {
+pub(crate) fn healths<'a>(estate: &'a Estate, observed: &'a Observations, region: &'a RegionId) -> impl Iterator<Item = Health> + 'a {
     let nodes = estate.clusters.iter().flat_map(move |cluster| {
         let view = observed.clusters.get(&cluster.id);
         let health = move |node| view.and_then(|view| view.node(node)).map_or(Health::Unknown, |view| view.judgement.health);

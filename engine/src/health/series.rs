@@ -1,31 +1,29 @@
 //! The recent samples of one probed thing with the verdict over them: what a prober pushes into and asks.
 
 use super::{Health, Judgement, Outcome, Sample, judge, judging::is_from_the_future};
-use crate::{
-    estate::Detection,
-    time::{Instant, Span},
-};
+use crate::{estate::Detection, time::Instant};
 
 /// A bounded series of samples, in order of time whatever the order of arrival.
 #[derive(Debug, Clone)]
 pub struct Series {
     samples: Vec<Sample>,
     judgement: Judgement,
-    /// When the health last changed, newest last; at most `FLAPS` are kept.
-    changes: Vec<Instant>,
 }
 
 impl Default for Series {
     fn default() -> Self {
-        Self { samples: Vec::new(), judgement: Judgement::never_measured(), changes: Vec::new() }
+        Self { samples: Vec::new(), judgement: Judgement::never_measured() }
     }
 }
 
 impl Series {
-    /// The most samples kept: twice what the longest rule can ask for, and then some.
+    /// The most samples kept before they are judged: what is kept under the longest rule.
     pub const LONGEST: usize = 2 * Detection::MOST_ROUNDS as usize + 8;
-    /// This many changes of health in a short time are flapping (row 37).
-    pub const FLAPS: usize = 4;
+
+    /// So many samples are kept under a rule: twice what it can ask for, and then some.
+    pub fn kept(rule: &Detection) -> usize {
+        2 * rule.samples.max(rule.recoveries) as usize + 8
+    }
 
     /// Takes in a sample. One of the same instant as another is the same round, and the worse of the two is kept; one that
     /// comes late is put where it belongs; the oldest goes where there are too many.
@@ -48,17 +46,29 @@ impl Series {
     pub fn judge(&mut self, rule: &Detection, now: Instant) -> &Judgement {
         // After the clock was set back, old samples would stand before all new ones until it has caught up.
         self.samples.retain(|sample| !is_from_the_future(sample, rule, now));
-        let next = judge(&self.judgement, &self.samples, rule, now);
-        if next.health != self.judgement.health {
-            if self.changes.len() == Self::FLAPS {
-                self.changes.remove(0);
-            }
-            self.changes.push(now);
-        }
-        self.judgement = next;
+        self.judgement = judge(&self.judgement, &self.samples, rule, now);
+        let surplus = self.samples.len().saturating_sub(Self::kept(rule));
+        self.samples.drain(..surplus);
         &self.judgement
     }
 
+    /// Forgets what was seen before `since`, and the verdict that rests on it.
+    pub fn forget_before(&mut self, since: Instant) {
+        self.samples.retain(|sample| sample.at >= since);
+        self.judgement = Judgement::never_measured();
+    }
+    /// When the newest failed probe was sent.
+    pub fn last_failure(&self) -> Option<Instant> {
+        self.samples.iter().rev().find(|sample| sample.outcome.is_failure()).map(|sample| sample.at)
+    }
+
+    /// How many of the last `samples` rounds failed, and when the first of them was; zero rounds give `None`.
+    pub fn failing(&self, rule: &Detection) -> Option<(u32, Instant)> {
+        let recent = &self.samples[self.samples.len().saturating_sub(rule.samples as usize)..];
+        let mut failed = recent.iter().filter(|sample| sample.outcome.is_failure());
+        let first = failed.next()?;
+        Some((1 + u32::try_from(failed.count()).unwrap_or(u32::MAX - 1), first.at))
+    }
     /// The last verdict that was asked for.
     pub fn judgement(&self) -> &Judgement {
         &self.judgement
@@ -72,11 +82,6 @@ impl Series {
     }
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
-    }
-    /// Whether the health changed `FLAPS` times within ten windows of the rule.
-    pub fn is_flapping(&self, rule: &Detection, now: Instant) -> bool {
-        let first = self.changes.first().filter(|_| self.changes.len() == Self::FLAPS);
-        first.is_some_and(|first| Span::between(*first, now) <= rule.window().times(10))
     }
 }
 

@@ -3,8 +3,9 @@
 use super::{Actor, Command, Event, Records};
 use crate::{
     access::{Permission, Role, may},
-    failover::{Moment, Operation, Plan, State},
+    failover::{Mode, Moment, Operation, Plan, State, StepState, halting},
     id::{AccountName, OperationId},
+    restraints::Restraint,
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,14 @@ pub enum Refusal {
     ReasonTooLong { length: usize, most: usize },
     #[error("there is no operation {id}")]
     NoSuchOperation { id: OperationId },
-    #[error("{cluster} is held by {kind} {holder}, requested by {by} at {}: {state}", since.format("%H:%M:%S UTC"))]
-    ClusterHeld { cluster: String, kind: String, holder: OperationId, by: AccountName, since: Instant, state: State },
+    #[error("{scope} is held by {kind} {holder}, requested by {by} at {}: {state}", since.format("%H:%M:%S UTC"))]
+    ScopeHeld { scope: String, kind: String, holder: OperationId, by: AccountName, since: Instant, state: State },
     #[error("the plan you saw is not the plan that would be carried out now; look at it again: {}", changes.join("; "))]
     PlanChanged { changes: Vec<String> },
     #[error("this approval is void: {}; request the operation anew", changes.join("; "))]
     ApprovalVoid { changes: Vec<String> },
+    #[error("this cannot be approved while something it rests on is not known: {}; look again in a moment", changes.join("; "))]
+    NotKnownNow { changes: Vec<String> },
     #[error("the plan cannot be carried out: {}", blockers.join("; "))]
     Blocked { blockers: Vec<String> },
     #[error("this needs an explicit override: {}", blockers.join("; "))]
@@ -40,6 +43,32 @@ pub enum Refusal {
     AlreadyApproved { by: AccountName, at: Instant },
     #[error("the operation is {state}, so this is not possible any more")]
     WrongState { state: State },
+    #[error("this sets aside a safety rule ({}); approving it takes the role {}", rules.join("; "), roles.iter().map(Role::to_string).collect::<Vec<_>>().join(" or "))]
+    GlassNotBroken { rules: Vec<String>, roles: Vec<Role> },
+    #[error("only a planned operation that moves clients and runs or stands in doubt can become an emergency")]
+    NotEscalatable,
+    #[error("there is nothing to commit: {why}")]
+    NothingToCommit { why: String },
+    #[error("it was asked to stop by {by} already")]
+    AlreadyAborted { by: AccountName },
+    #[error("{by} has committed it, so it is not rolled back; plan a move back instead")]
+    CommittedAlready { by: AccountName },
+    #[error("step {step} keeps data or clients safe and cannot be left out; resume the operation or close it")]
+    NotSkippable { step: usize },
+    #[error("there is nothing to acknowledge: the operation {why}")]
+    NothingToAcknowledge { why: String },
+    #[error("say until when: {what} must have an end")]
+    EndMissing { what: String },
+    #[error("the end lies in the past")]
+    EndInThePast,
+    #[error("it may last at most {most}; renew it then if it is still needed")]
+    EndTooFar { most: Span },
+    #[error("that is so already, since {} by {by}: {reason}", since.format("%Y-%m-%d %H:%M UTC"))]
+    RestrainedAlready { by: String, since: Instant, reason: String },
+    #[error("that is not so (any more)")]
+    NotRestrained,
+    #[error("{by} acknowledged it at {} already", at.format("%H:%M:%S UTC"))]
+    IncidentAcknowledged { by: String, at: Instant },
     #[error("there is no account {name}")]
     NoSuchAccount { name: AccountName },
     #[error("the account {name} exists already")]
@@ -60,13 +89,16 @@ const MOST_REASON: usize = 1_000;
 /// # Errors
 /// Every refusal says what is wrong; the caller records it in the journal.
 pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant) -> Result<Vec<Event>, Refusal> {
-    authorise(records, actor, permission_for(command))?;
+    authorise(records, actor, needed(records, command))?;
     match command {
         Command::RequestOperation { id, plan, shown_hash, reason, accept_loss, override_blockers } => {
             let reason = checked_reason(reason)?;
             request(records, *id, plan, shown_hash, reason, Consent { loss: *accept_loss, overrides: *override_blockers })
         }
-        Command::Approve { operation, shown_hash, plan_now, reason } => approve(records, actor, *operation, shown_hash, plan_now, reason, now),
+        Command::Approve { operation, shown_hash, plan_now, accept_loss, reason } => {
+            let seen = Seen { hash: shown_hash, plan_now, accept_loss: *accept_loss };
+            approve(records, actor, *operation, seen, reason, now)
+        }
         Command::Decline { operation, reason } => {
             let id = in_state(records, *operation, Moment::Decline)?.id;
             Ok(vec![Event::OperationDeclined { id, reason: checked_reason(reason)? }])
@@ -83,8 +115,27 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
             let id = in_state(records, *operation, Moment::Close)?.id;
             Ok(vec![Event::OperationClosed { id, reason: checked_reason(reason)? }])
         }
+        Command::Skip { operation, reason } => skip(records, *operation, reason),
+        Command::Escalate { operation, reason } => escalate(records, *operation, reason),
+        Command::Commit { operation, reason } => commit(records, *operation, reason),
+        Command::Abort { operation, reason } => abort(records, *operation, reason),
+        Command::Acknowledge { operation, reason } => acknowledge(records, *operation, reason),
+        Command::Restrain { what, until, reason } => restrain(records, what, *until, reason, now),
+        Command::Release { what, reason } => {
+            records.held(what, now).ok_or(Refusal::NotRestrained)?;
+            Ok(vec![Event::Released { what: what.clone(), reason: checked_reason(reason)? }])
+        }
+        Command::AcknowledgeIncident { incident, severity, title, reason } => {
+            let reason = checked_reason(reason)?;
+            // It can be acknowledged anew when it has become worse.
+            if let Some(taken) = records.acknowledged.get(incident).filter(|taken| *severity >= taken.severity) {
+                return Err(Refusal::IncidentAcknowledged { by: taken.by.to_string(), at: taken.at });
+            }
+            Ok(vec![Event::IncidentAcknowledged { incident: incident.clone(), severity: *severity, title: title.clone(), reason }])
+        }
+        Command::TestChannel { channel } => Ok(vec![Event::ChannelTested { channel: channel.clone() }]),
         Command::AddAccount { name, roles } => {
-            if *name == AccountName::nobody() {
+            if name.is_reserved() {
                 return Err(Refusal::ReservedName { name: name.clone() });
             }
             if records.accounts.contains_key(name) {
@@ -113,10 +164,39 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
     }
 }
 
+/// What a command takes. Whoever may rehearse may also end and put right what is only a rehearsal; what is about a real
+/// operation takes the right to that (row 90).
+fn needed(records: &Records, command: &Command) -> Permission {
+    let of = |operation: &OperationId| records.operations.get(operation).is_some_and(|operation| operation.mode() == Mode::Test);
+    match command {
+        Command::Cancel { operation, .. }
+        | Command::Resume { operation, .. }
+        | Command::Close { operation, .. }
+        | Command::Skip { operation, .. }
+        | Command::Abort { operation, .. }
+            if of(operation) =>
+        {
+            Permission::Rehearse
+        }
+        _ => permission_for(command),
+    }
+}
+
 /// What a command asks for, for pages that show only what can be done.
 pub fn permission_for(command: &Command) -> Permission {
     match command {
-        Command::RequestOperation { .. } | Command::Cancel { .. } | Command::Resume { .. } | Command::Close { .. } => Permission::RequestOperation,
+        Command::RequestOperation { plan, .. } if plan.mode() == Mode::Test => Permission::Rehearse,
+        Command::RequestOperation { .. }
+        | Command::Cancel { .. }
+        | Command::Resume { .. }
+        | Command::Close { .. }
+        | Command::Skip { .. }
+        | Command::Escalate { .. }
+        | Command::Commit { .. }
+        | Command::Abort { .. }
+        | Command::Acknowledge { .. } => Permission::RequestOperation,
+        Command::Restrain { .. } | Command::Release { .. } | Command::AcknowledgeIncident { .. } => Permission::Restrain,
+        Command::TestChannel { .. } => Permission::TestChannels,
         Command::Approve { .. } | Command::Decline { .. } => Permission::ApproveOperation,
         Command::AddAccount { .. } | Command::SetRoles { .. } | Command::DisableAccount { .. } | Command::ResetPassword { .. } => {
             Permission::KeepAccounts
@@ -159,9 +239,9 @@ fn request(records: &Records, id: OperationId, plan: &Plan, shown_hash: &str, re
         // The same form sent twice: the first one counts, nothing is done again.
         return Ok(Vec::new());
     }
-    if let Some(holder) = records.active_on(&plan.cluster) {
-        return Err(Refusal::ClusterHeld {
-            cluster: plan.cluster.to_string(),
+    if let Some(holder) = halting::in_the_way(records, plan) {
+        return Err(Refusal::ScopeHeld {
+            scope: plan.scope().name().to_owned(),
             kind: holder.plan.kind.to_string(),
             holder: holder.id,
             by: holder.requested.by.clone(),
@@ -184,46 +264,150 @@ fn request(records: &Records, id: OperationId, plan: &Plan, shown_hash: &str, re
     if !plan.loss.is_zero() && !consent.loss {
         return Err(Refusal::LossNotAccepted { bound: plan.loss.in_words() });
     }
-    Ok(vec![Event::OperationRequested { id, plan: Box::new(plan.clone()), plan_hash, reason, loss_accepted: consent.loss, overridden }])
+    let test = records.holder_of(&plan.scope());
+    let mut events = test.map_or_else(Vec::new, |test| halting::make_way(test, &format!("an emergency takes its place: {reason}")));
+    let (plan, loss_accepted) = (Box::new(plan.clone()), consent.loss);
+    events.push(Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden, parent: None });
+    Ok(events)
 }
 
-fn approve(
-    records: &Records,
-    actor: &Actor,
-    id: OperationId,
-    shown_hash: &str,
-    plan_now: &Plan,
-    reason: &str,
-    now: Instant,
-) -> Result<Vec<Event>, Refusal> {
+/// What the approver saw and agreed to.
+struct Seen<'a> {
+    hash: &'a str,
+    plan_now: &'a Plan,
+    accept_loss: bool,
+}
+
+fn approve(records: &Records, actor: &Actor, id: OperationId, seen: Seen<'_>, reason: &str, now: Instant) -> Result<Vec<Event>, Refusal> {
     let operation = records.operations.get(&id).ok_or(Refusal::NoSuchOperation { id })?;
     if let (State::Approved | State::Running, Some(earlier)) = (operation.state, &operation.approved) {
         return Err(Refusal::AlreadyApproved { by: earlier.by.clone(), at: earlier.at });
     }
     let operation = in_state(records, id, Moment::Approve)?;
+    if let Some(earlier) = operation.approvals.iter().find(|earlier| *actor == Actor::Person(earlier.by.clone())) {
+        return Err(Refusal::AlreadyApproved { by: earlier.by.clone(), at: earlier.at });
+    }
     if *actor == Actor::Person(operation.requested.by.clone()) {
         return Err(Refusal::OwnRequest);
     }
+    let rules: Vec<String> = operation.plan.rules_to_break().iter().map(ToString::to_string).collect();
+    if !rules.is_empty() && authorise(records, actor, Permission::BreakGlass).is_err() {
+        return Err(Refusal::GlassNotBroken { rules, roles: Permission::BreakGlass.granted_to().to_vec() });
+    }
     let reason = checked_reason(reason)?;
-    if shown_hash != operation.plan_hash {
+    if seen.hash != operation.plan_hash {
         return Err(Refusal::PlanChanged { changes: vec!["the page showed another plan than the one that was requested".to_owned()] });
     }
-    let changes = void_reasons(operation, plan_now, now);
-    if changes.is_empty() {
-        Ok(vec![Event::OperationApproved { id, plan_hash: operation.plan_hash.clone(), reason }])
-    } else {
-        Err(Refusal::ApprovalVoid { changes })
+    let changes = void_reasons(operation, seen.plan_now, now);
+    if !changes.is_empty() {
+        let lasts = !voids(operation, seen.plan_now, now).is_empty();
+        return Err(if lasts { Refusal::ApprovalVoid { changes } } else { Refusal::NotKnownNow { changes } });
     }
+    let must_accept = !operation.plan.loss.is_zero() && !operation.loss_accepted;
+    if must_accept && !seen.accept_loss {
+        return Err(Refusal::LossNotAccepted { bound: operation.plan.loss.in_words() });
+    }
+    let approved = Event::OperationApproved { id, plan_hash: operation.plan_hash.clone(), reason, loss_accepted: must_accept };
+    let broken = (!rules.is_empty()).then_some(Event::SafetyRulesBroken { id, rules });
+    Ok(std::iter::once(approved).chain(broken).collect())
+}
+
+fn skip(records: &Records, id: OperationId, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let operation = in_state(records, id, Moment::Resume)?;
+    if operation.steps.iter().rfind(|step| step.state != StepState::Pending).is_some_and(|step| step.state == StepState::Skipped) {
+        // The same form sent twice: one step is left out, and the next is tried before anybody leaves it out as well.
+        return Ok(Vec::new());
+    }
+    let step = operation.step_in_doubt().ok_or(Refusal::WrongState { state: operation.state })?;
+    if !operation.may_skip(step) {
+        return Err(Refusal::NotSkippable { step: step + 1 });
+    }
+    Ok(vec![Event::StepSkipped { id, step, reason: checked_reason(reason)? }])
+}
+
+fn escalate(records: &Records, id: OperationId, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let operation = records.operations.get(&id).ok_or(Refusal::NoSuchOperation { id })?;
+    if !operation.can_be_escalated() {
+        return Err(Refusal::NotEscalatable);
+    }
+    Ok(vec![Event::OperationEscalated { id, reason: checked_reason(reason)? }])
+}
+
+fn commit(records: &Records, id: OperationId, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let operation = records.operations.get(&id).ok_or(Refusal::NoSuchOperation { id })?;
+    let nothing = |why: String| Err(Refusal::NothingToCommit { why });
+    if operation.awaits_commit().is_none() {
+        return nothing("it does not wait for that (any more)".to_owned());
+    }
+    if let Some(earlier) = &operation.committed {
+        return nothing(format!("{} has committed it already", earlier.by));
+    }
+    if let Some(aborted) = &operation.aborted {
+        return nothing(format!("{} is rolling it back", aborted.by));
+    }
+    Ok(vec![Event::OperationCommitted { id, reason: checked_reason(reason)? }])
+}
+
+fn abort(records: &Records, id: OperationId, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let operation = records.operations.get(&id).ok_or(Refusal::NoSuchOperation { id })?;
+    if operation.state != State::Running {
+        return Err(Refusal::WrongState { state: operation.state });
+    }
+    if let Some(earlier) = &operation.aborted {
+        return Err(Refusal::AlreadyAborted { by: earlier.by.clone() });
+    }
+    if let Some(committed) = operation.committed.as_ref().filter(|_| operation.awaits_commit().is_some()) {
+        return Err(Refusal::CommittedAlready { by: committed.by.clone() });
+    }
+    Ok(vec![Event::OperationAborted { id, reason: checked_reason(reason)? }])
+}
+
+fn acknowledge(records: &Records, id: OperationId, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let operation = records.operations.get(&id).ok_or(Refusal::NoSuchOperation { id })?;
+    let nothing = |why: &str| Err(Refusal::NothingToAcknowledge { why: why.to_owned() });
+    if operation.state.is_active() {
+        return nothing("has not ended");
+    }
+    if operation.acknowledged.is_some() {
+        return nothing("was acknowledged already");
+    }
+    Ok(vec![Event::OperationAcknowledged { id, reason: checked_reason(reason)? }])
+}
+
+fn restrain(records: &Records, what: &Restraint, until: Option<Instant>, reason: &str, now: Instant) -> Result<Vec<Event>, Refusal> {
+    let reason = checked_reason(reason)?;
+    if let Some(held) = records.held(what, now) {
+        return Err(Refusal::RestrainedAlready { by: held.by.to_string(), since: held.since, reason: held.reason.clone() });
+    }
+    match until {
+        None if what.needs_an_end() => return Err(Refusal::EndMissing { what: what.in_words() }),
+        Some(until) if until <= now => return Err(Refusal::EndInThePast),
+        Some(until) if what.needs_an_end() && Span::between(now, until) > Restraint::LONGEST => {
+            return Err(Refusal::EndTooFar { most: Restraint::LONGEST });
+        }
+        _ => {}
+    }
+    Ok(vec![Event::Restrained { what: what.clone(), until, reason }])
 }
 
 /// Why a request can no longer be approved or started as it stands: its time is up, or the plan that would be made now
-/// differs in what matters. Asked at the approval, and again by the server while the request waits and before it starts.
+/// differs in what matters. Asked at the approval, and again by the server before it starts.
 pub fn void_reasons(operation: &Operation, plan_now: &Plan, now: Instant) -> Vec<String> {
     let mut reasons = plan_now.changes_since(&operation.plan);
-    if operation.state == State::Requested && Span::between(operation.requested.at, now) > Operation::APPROVAL_WAITS {
-        reasons.push(format!("nobody approved it within {}", Operation::APPROVAL_WAITS));
-    }
+    reasons.extend(overdue(operation, now));
     reasons
+}
+
+/// Why a request that waits is over for good. What is not known for a moment, because a probe was late or failed, is no
+/// change: it keeps the request from being approved meanwhile, and takes it from nobody.
+pub fn voids(operation: &Operation, plan_now: &Plan, now: Instant) -> Vec<String> {
+    let only_not_known = plan_now.rests_on_unknowns() && !operation.plan.rests_on_unknowns();
+    if only_not_known { overdue(operation, now).into_iter().collect() } else { void_reasons(operation, plan_now, now) }
+}
+
+fn overdue(operation: &Operation, now: Instant) -> Option<String> {
+    let waits_too_long = operation.state == State::Requested && Span::between(operation.requested.at, now) > Operation::APPROVAL_WAITS;
+    waits_too_long.then(|| format!("nobody approved it within {}", Operation::APPROVAL_WAITS))
 }
 
 fn in_state(records: &Records, id: OperationId, moment: Moment) -> Result<&Operation, Refusal> {

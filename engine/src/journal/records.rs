@@ -1,9 +1,11 @@
 //! What each event means for the records. Replaying all events in order gives the present state, in any process.
 
-use super::{Account, Actor, Entry, Event, Exposure, Records};
+use super::{Account, Actor, ClockSet, Entry, Event, Exposure, ObserverStanding, Records, Route, Taken};
 use crate::{
-    failover::{Illegal, Measured, Moment, Operation, Stamp, State, StepRecord, StepState},
-    id::{AccountName, ClusterId, OperationId},
+    automation::Case,
+    failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
+    id::{AccountName, OperationId, Scope},
+    restraints::Held,
     time::Instant,
 };
 
@@ -20,8 +22,10 @@ pub enum Misfit {
     Illegal { seq: u64, illegal: Illegal },
     #[error("entry {seq} requests operation {id} a second time")]
     RequestedTwice { seq: u64, id: OperationId },
-    #[error("entry {seq} requests operation {id} on {cluster}, which operation {holder} holds")]
-    ClusterHeld { seq: u64, id: OperationId, cluster: ClusterId, holder: OperationId },
+    #[error("entry {seq} requests operation {id} on {scope}, which operation {holder} holds")]
+    ScopeHeld { seq: u64, id: OperationId, scope: Scope, holder: OperationId },
+    #[error("entry {seq} requests operation {id} as a part of {whole}, which is no running evacuation of that")]
+    NoPart { seq: u64, id: OperationId, whole: OperationId },
     #[error("entry {seq} starts a step of operation {id}, which is {state}")]
     NotRunning { seq: u64, id: OperationId, state: State },
 }
@@ -49,7 +53,9 @@ impl Records {
             | Event::SignInFailed { .. }
             | Event::SignedOut { .. }
             | Event::Refused { .. }
-            | Event::HealthChanged { .. } => {}
+            | Event::HealthChanged { .. }
+            | Event::ChannelTested { .. }
+            | Event::Wavered { .. } => {}
             Event::AccountAdded { name, roles } => {
                 self.accounts.insert(name.clone(), Account { roles: roles.clone(), enabled: true, changed: *seq });
             }
@@ -89,14 +95,73 @@ impl Records {
             Event::ExposureEnded { cluster } => {
                 self.exposures.remove(cluster);
             }
-            Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden } => {
+            Event::ClockJumped { from, to } => {
+                let latest = self.clock.map_or(*from, |clock| clock.latest).max(*from).max(*to);
+                self.clock = Some(ClockSet { to: *to, latest });
+                self.operations.values_mut().filter(|operation| operation.state.is_active()).for_each(|operation| operation.clock_set = Some(*to));
+            }
+            Event::TrafficAdopted { service, regions } => {
+                self.strayed.remove(service);
+                self.routes.insert(service.clone(), Route { intended: regions.clone(), since: *at, by: None });
+            }
+            Event::TrafficStrayed { service, seen, .. } => {
+                let since = self.strayed.get(service).map_or(*at, |(since, _)| *since);
+                self.strayed.insert(service.clone(), (since, seen.clone()));
+            }
+            Event::ObserverChanged { observer, to, since } => {
+                if *to == ObserverStanding::Sees {
+                    self.observers.remove(observer);
+                } else {
+                    self.observers.insert(observer.clone(), (*to, *since));
+                }
+            }
+            Event::TrafficReturned { service } => {
+                self.strayed.remove(service);
+            }
+            Event::ServiceExposureBegan { service, unprotected, missing } => {
+                let since = self.service_exposures.get(service).map_or(*at, |exposure| exposure.since);
+                self.service_exposures.insert(service.clone(), Exposure { since, unprotected: *unprotected, missing: missing.clone() });
+            }
+            Event::ServiceExposureEnded { service } => {
+                self.service_exposures.remove(service);
+            }
+            Event::Decided { decision } => {
+                let (opened, before) = self.cases.get(&decision.scope).map_or((*at, 0), |case| (case.opened, case.times));
+                let case = Case { opened, decision: (**decision).clone(), decided: *at, times: before.saturating_add(1) };
+                self.cases.insert(decision.scope.clone(), case);
+            }
+            Event::CaseClosed { scope, .. } => {
+                self.cases.remove(scope);
+            }
+            Event::Restrained { what, until, reason } => {
+                self.restraints.insert(what.clone(), Held { by: actor.clone(), since: *at, until: *until, reason: reason.clone() });
+            }
+            Event::Released { what, .. } | Event::RestraintEnded { what, .. } => {
+                self.restraints.remove(what);
+            }
+            Event::IncidentAcknowledged { incident, severity, reason, .. } => {
+                let taken = Taken { by: actor.clone(), at: *at, severity: *severity, reason: reason.clone() };
+                self.acknowledged.insert(incident.clone(), taken);
+            }
+            Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden, parent } => {
                 if self.operations.contains_key(id) {
                     return Err(Misfit::RequestedTwice { seq: *seq, id: *id });
                 }
-                if let Some(holder) = self.active_on(&plan.cluster) {
-                    return Err(Misfit::ClusterHeld { seq: *seq, id: *id, cluster: plan.cluster.clone(), holder: holder.id });
+                if let Some(holder) = self.holder_of(&plan.scope()) {
+                    return Err(Misfit::ScopeHeld { seq: *seq, id: *id, scope: plan.scope(), holder: holder.id });
                 }
-                let state = if plan.requires_approval() { State::Requested } else { State::Approved };
+                // A part of an evacuation is covered by the approval of the whole, as long as that runs.
+                let approved = match parent {
+                    None => None,
+                    Some(parent) => match self.operations.get(parent) {
+                        Some(whole) if whole.state == State::Running && whole.plan.evacuation().is_some_and(|change| change.moves(&plan.scope())) => {
+                            whole.approved.clone()
+                        }
+                        Some(_) => return Err(Misfit::NoPart { seq: *seq, id: *id, whole: *parent }),
+                        None => return Err(Misfit::UnknownOperation { seq: *seq, id: *parent }),
+                    },
+                };
+                let state = if plan.requires_approval() && approved.is_none() { State::Requested } else { State::Approved };
                 let operation = Operation {
                     id: *id,
                     plan_hash: plan_hash.clone(),
@@ -104,10 +169,17 @@ impl Records {
                     requested: stamp(actor, *at, reason),
                     loss_accepted: *loss_accepted,
                     overridden: overridden.clone(),
-                    approved: None,
+                    approvals: approved.iter().cloned().collect(),
+                    approved,
+                    parent: *parent,
                     started_at: None,
                     ended_at: None,
                     outcome: None,
+                    escalated: None,
+                    committed: None,
+                    aborted: None,
+                    acknowledged: None,
+                    clock_set: self.clock.filter(|clock| plan.outage_since.is_some_and(|since| since <= clock.latest)).map(|clock| clock.to),
                     steps: plan.steps.iter().map(|_| StepRecord::pending()).collect(),
                     measured: Measured::default(),
                     history: vec![(*at, state)],
@@ -115,8 +187,18 @@ impl Records {
                 };
                 self.operations.insert(*id, operation);
             }
-            Event::OperationApproved { id, reason, .. } => {
-                self.advance(*seq, *id, *at, Moment::Approve, None)?.approved = Some(stamp(actor, *at, reason));
+            Event::OperationApproved { id, reason, loss_accepted, .. } => {
+                let stamp = stamp(actor, *at, reason);
+                let waits = self.operation(*seq, *id)?;
+                waits.state.next(Moment::Approve).map_err(|illegal| Misfit::Illegal { seq: *seq, illegal })?;
+                waits.approvals.push(stamp.clone());
+                waits.loss_accepted |= loss_accepted;
+                if waits.approvals_missing() == 0 {
+                    self.advance(*seq, *id, *at, Moment::Approve, None)?.approved = Some(stamp);
+                }
+            }
+            Event::SafetyRulesBroken { id, .. } => {
+                self.operation(*seq, *id)?;
             }
             Event::OperationDeclined { id, reason } => {
                 self.advance(*seq, *id, *at, Moment::Decline, Some(reason.clone()))?;
@@ -158,7 +240,12 @@ impl Records {
                 self.advance(*seq, *id, *at, Moment::Compensate, Some(why.clone()))?;
             }
             Event::OperationSucceeded { id } => {
-                self.advance(*seq, *id, *at, Moment::Succeed, None)?;
+                let operation = self.advance(*seq, *id, *at, Moment::Succeed, None)?;
+                if let Some(change) = operation.plan.traffic().filter(|change| change.mode != Mode::Test) {
+                    let (service, intended) = (change.service.clone(), change.to.clone());
+                    self.strayed.remove(&service);
+                    self.routes.insert(service, Route { intended, since: *at, by: Some(*id) });
+                }
             }
             Event::OperationFailed { id, why } => {
                 self.advance(*seq, *id, *at, Moment::Fail, Some(why.clone()))?;
@@ -168,11 +255,19 @@ impl Records {
             }
             Event::OperationResumed { id, .. } => {
                 let operation = self.advance(*seq, *id, *at, Moment::Resume, None)?;
+                // Whoever resumes it wants it to go on, whoever wanted it to stop before.
+                operation.aborted = None;
                 // What was undone on the way into the doubt must be done again, and all that came after it: else a run
                 // would go on behind a route and a node that the undoing has opened again.
                 let undone = |step: &StepRecord| matches!(step.state, StepState::Undone | StepState::UndoFailed);
                 if let Some(first) = operation.steps.iter().position(undone) {
                     for step in &mut operation.steps[first..] {
+                        step.state = StepState::Pending;
+                    }
+                }
+                // A wave goes on past members that fail: each of those is tried again.
+                if operation.plan.evacuation().is_some() {
+                    for step in operation.steps.iter_mut().filter(|step| step.state == StepState::Failed) {
                         step.state = StepState::Pending;
                     }
                 }
@@ -184,7 +279,33 @@ impl Records {
                 }
             }
             Event::OperationClosed { id, reason } => {
-                self.advance(*seq, *id, *at, Moment::Close, Some(reason.clone()))?;
+                let operation = self.advance(*seq, *id, *at, Moment::Close, Some(reason.clone()))?;
+                // Whoever closes it vouches for where clients are by then, wherever that is: it is read anew and counts as meant.
+                if operation.changed_routing()
+                    && let Some(change) = operation.plan.traffic()
+                {
+                    let service = change.service.clone();
+                    self.routes.remove(&service);
+                    self.strayed.remove(&service);
+                }
+            }
+            Event::StepSkipped { id, step, reason } => {
+                let record = self.step(*seq, *id, *step)?;
+                record.state = StepState::Skipped;
+                record.ended_at = Some(*at);
+                record.said = Some(format!("left out by {actor}: {reason}"));
+            }
+            Event::OperationEscalated { id, reason } => {
+                self.operation(*seq, *id)?.escalated = Some(stamp(actor, *at, reason));
+            }
+            Event::OperationCommitted { id, reason } => {
+                self.operation(*seq, *id)?.committed = Some(stamp(actor, *at, reason));
+            }
+            Event::OperationAborted { id, reason } => {
+                self.operation(*seq, *id)?.aborted = Some(stamp(actor, *at, reason));
+            }
+            Event::OperationAcknowledged { id, reason } => {
+                self.operation(*seq, *id)?.acknowledged = Some(stamp(actor, *at, reason));
             }
         }
         Ok(())
@@ -214,12 +335,12 @@ impl Records {
     }
 }
 
-/// Only people request and approve; what else stands in a broken journal is shown as what it is.
+/// The product itself requests too; it never approves.
 fn stamp(actor: &Actor, at: Instant, reason: &str) -> Stamp {
     let by = match actor {
         Actor::Person(name) => Some(name.clone()),
         Actor::CommandLine(name) => name.parse::<AccountName>().ok(),
-        Actor::Lifeboat => None,
+        Actor::Lifeboat => Some(AccountName::lifeboat()),
     };
     Stamp { by: by.unwrap_or_else(AccountName::nobody), at, reason: reason.to_owned() }
 }

@@ -5,7 +5,7 @@ use engine::{
     databases::{Candidate, Exclusion, HostReading, HostState, LossBound, NodeRole, NodeStanding, Protection, Urgency, ZeroLoss, loss_bound, rank},
     failover::OperationKind,
     health::{Health, Judgement},
-    time::Span,
+    time::{Instant, Span},
 };
 
 fn ranked(world: &mut World, urgency: Urgency) -> Vec<Candidate> {
@@ -24,9 +24,12 @@ fn protection(world: &World) -> Protection {
     world.picture().protection(&id("users")).unwrap()
 }
 fn loss(world: &mut World, target: &str) -> LossBound {
+    loss_at(world, target, now())
+}
+fn loss_at(world: &mut World, target: &str, at: Instant) -> LossBound {
     let rule = world.estate.detection;
     let view = world.view();
-    loss_bound(view, view.primary(), &node_id(target), &rule, now())
+    loss_bound(view, view.primary(), &node_id(target), &rule, at)
 }
 const PLANNED: Urgency = Urgency::Planned { lag_tolerance: Some(Span::from_secs(5)) };
 
@@ -222,7 +225,46 @@ fn a_loss_bound_says_what_is_not_known() {
     world.node(EAST).host = Some(HostReading { at: ago(1), state: HostState::Hung });
     assert_eq!(loss(&mut world, WEST), LossBound::AtMost { bytes: 4096, unseen: Span::from_secs(1) }, "stopped by a signal it writes nothing");
     world.node(EAST).host = Some(HostReading { at: ago(1), state: HostState::Running });
-    assert_eq!(loss(&mut world, WEST), LossBound::AtMost { bytes: 4096, unseen: Span::from_secs(60) }, "it runs: unseen until now");
+    let read_at = world.reading(EAST).at;
+    assert_eq!(loss(&mut world, WEST), LossBound::Open { bytes: 4096, since: read_at }, "it runs: unseen until it is fenced");
+}
+
+#[test]
+fn row_52_time_alone_takes_no_agreement_back_while_a_silent_primary_may_go_on_writing() {
+    let mut world = World::healthy();
+    world.down(EAST);
+    world.node(EAST).host = None;
+    let agreed = loss(&mut world, WEST);
+    assert!(matches!(agreed, LossBound::Open { .. }), "{agreed:?}");
+    let later = now() + Span::from_mins(20).as_delta();
+    assert_eq!(loss_at(&mut world, WEST, later), agreed, "the same bound twenty minutes later: it was said that it grows");
+    // Its host is reached again and finds it gone: less than was agreed to.
+    world.node(EAST).host = Some(HostReading { at: later, state: HostState::Gone });
+    let ended = loss_at(&mut world, WEST, later);
+    assert!(matches!(ended, LossBound::AtMost { .. }) && agreed.covers(&ended) && !ended.covers(&agreed), "{ended:?}");
+    // More of its write-ahead log is missing than was known: that is news.
+    world.position(EAST, 0x9000);
+    world.node(EAST).host = None;
+    assert!(!agreed.covers(&loss(&mut world, WEST)));
+}
+
+#[test]
+fn the_bound_of_losing_by_several_covers_each_of_them() {
+    let at = |secs| ago(secs);
+    let bounds = [
+        LossBound::Zero { because: ZeroLoss::MovesNoData },
+        LossBound::AtMost { bytes: 8, unseen: Span::from_secs(60) },
+        LossBound::AtMost { bytes: 4096, unseen: Span::from_secs(1) },
+        LossBound::Open { bytes: 16, since: at(30) },
+        LossBound::Open { bytes: 0, since: at(90) },
+        LossBound::Unknown { why: "as the test says".to_owned() },
+    ];
+    for one in &bounds {
+        for other in &bounds {
+            let joined = one.clone().joined(other);
+            assert!(joined.covers(one) && joined.covers(other), "{one:?} and {other:?} are {joined:?}");
+        }
+    }
 }
 
 #[test]

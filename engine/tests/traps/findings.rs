@@ -183,7 +183,7 @@ fn f22_a_region_that_falls_silent_does_not_disappear() {
     world
         .observed
         .endpoints
-        .insert((id("api"), id("us-east-1")), engine::picture::EndpointView { judgement: Judgement::never_measured(), last: None });
+        .insert((id("api"), id("us-east-1")), engine::picture::EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false });
     let found = all(&world);
     assert!(found.iter().any(|line| line.starts_with("Unknown: whether any node takes writes")), "{found:#?}");
     assert!(found.iter().any(|line| line.contains("the state of pg-primary-east is unknown")), "{found:#?}");

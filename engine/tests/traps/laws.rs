@@ -94,7 +94,7 @@ proptest! {
                 prop_assert!(states.contains(&State::Running));
             }
         }
-        let held: Vec<_> = book.records.operations.values().filter(|operation| operation.state.is_active()).map(|operation| &operation.plan.cluster).collect();
+        let held: Vec<_> = book.records.operations.values().filter(|operation| operation.state.is_active()).map(|operation| operation.plan.scope()).collect();
         prop_assert_eq!(held.len(), held.iter().collect::<BTreeSet<_>>().len(), "one active operation per cluster");
     }
 

@@ -1,11 +1,27 @@
 //! The engine against the traps of the guide's sketch: each test is named after the trap, and fails if the engine does
 //! what the sketch does. `world` builds pictures, `laws` holds what must be true of all of them.
 
+mod automation;
+mod clock;
+mod consent;
 mod databases;
+mod evacuation;
 mod findings;
+mod halting;
 mod health;
+mod history;
 mod laws;
+mod monitoring;
+mod notifications;
 mod objectives;
+mod observers;
 mod operations;
 mod plans;
+mod realm;
+mod restraints;
+mod scale;
+mod standing;
+mod traffic;
+mod traffic_laws;
+mod turns;
 mod world;

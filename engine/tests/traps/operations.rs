@@ -2,7 +2,7 @@
 
 use crate::world::{Book, EAST, REPLICA, WEST, World, ago, approve, id, now, operation_id, person, request};
 use engine::{
-    failover::{Measured, OperationKind, Plan, State, StepState},
+    failover::{Change, Measured, OperationKind, Plan, State, StepState},
     health::Health,
     journal::{Actor, Command, Event, Misfit, Refusal, void_reasons},
     time::Span,
@@ -58,7 +58,9 @@ fn f1_an_approval_holds_for_one_plan_and_one_state_of_the_world() {
     let mut book = Book::with_people();
     book.act(&person("ann"), &request(1, &plan), now()).unwrap();
     let mut other = plan.clone();
-    other.target = Some(id(REPLICA));
+    if let Change::Database(change) = &mut other.change {
+        change.target = Some(id(REPLICA));
+    }
     let wrong_page = approve(1, &other, &plan);
     assert!(matches!(book.act(&person("bob"), &wrong_page, now()), Err(Refusal::PlanChanged { .. })));
     world.west_took_over();
@@ -104,8 +106,9 @@ fn f3_d11_one_operation_at_a_time_holds_a_cluster() {
         reason: "race".to_owned(),
         loss_accepted: true,
         overridden: Vec::new(),
+        parent: None,
     };
-    assert!(matches!(book.write(&person("bob"), &forced, now()), Err(Misfit::ClusterHeld { .. })), "not even past decide");
+    assert!(matches!(book.write(&person("bob"), &forced, now()), Err(Misfit::ScopeHeld { .. })), "not even past decide");
     book.act(&person("ann"), &Command::Cancel { operation: operation_id(1), reason: "not needed".to_owned() }, now()).unwrap();
     book.act(&person("bob"), &request(2, &other), now()).unwrap();
 }
@@ -115,7 +118,7 @@ fn f3_an_operation_in_doubt_holds_its_cluster_until_a_person_ends_it() {
     let (mut book, plan) = approved();
     write(&mut book, &Event::OperationStarted { id: operation_id(1) }).unwrap();
     write(&mut book, &Event::OperationInDoubt { id: operation_id(1), why: "the promotion was not seen".to_owned() }).unwrap();
-    assert!(matches!(book.act(&person("bob"), &request(2, &plan), now()), Err(Refusal::ClusterHeld { state: State::InDoubt, .. })));
+    assert!(matches!(book.act(&person("bob"), &request(2, &plan), now()), Err(Refusal::ScopeHeld { state: State::InDoubt, .. })));
     book.act(&person("bob"), &Command::Close { operation: operation_id(1), reason: "looked: nothing ran".to_owned() }, now()).unwrap();
     book.act(&person("bob"), &request(2, &plan), now()).unwrap();
 }
@@ -207,6 +210,41 @@ fn f14_a_failure_after_the_promotion_is_doubt_and_never_undone() {
     assert!(!book.records.operations[&operation_id(1)].passed_promotion());
     write(&mut book, &started(promote)).unwrap();
     assert!(book.records.operations[&operation_id(1)].passed_promotion(), "started is enough: it may have happened");
+}
+
+#[test]
+fn d9_a_fence_by_the_host_has_no_way_back() {
+    let (mut book, plan) = approved();
+    write(&mut book, &Event::OperationStarted { id: operation_id(1) }).unwrap();
+    let fence = plan.steps.iter().position(|step| matches!(step.action, engine::failover::Action::Fence { .. })).unwrap();
+    write(&mut book, &started(fence)).unwrap();
+    assert!(!book.records.operations[&operation_id(1)].passed_promotion(), "it may yet be refused");
+    write(&mut book, &ended(fence, StepState::Failed)).unwrap();
+    assert!(!book.records.operations[&operation_id(1)].passed_promotion());
+    write(&mut book, &ended(fence, StepState::Done)).unwrap();
+    assert!(book.records.operations[&operation_id(1)].passed_promotion(), "the host will not start it again, so nothing can be undone");
+}
+
+#[test]
+fn d5_a_rejoin_never_ends_well_without_the_proof_that_the_node_streams() {
+    let mut world = World::healthy();
+    world.west_took_over();
+    world.down(EAST);
+    let plan = world.plan(OperationKind::Rejoin, Some(EAST));
+    let mut book = Book::with_people();
+    book.act(&person("ann"), &request(1, &plan), now()).unwrap();
+    write(&mut book, &Event::OperationStarted { id: operation_id(1) }).unwrap();
+    let last = plan.steps.len() - 1;
+    for step in 0..last {
+        write(&mut book, &ended(step, StepState::Done)).unwrap();
+    }
+    write(&mut book, &started(last)).unwrap();
+    write(&mut book, &ended(last, StepState::Failed)).unwrap();
+    write(&mut book, &Event::OperationInDoubt { id: operation_id(1), why: "it does not stream".to_owned() }).unwrap();
+    let skip = Command::Skip { operation: operation_id(1), reason: "it will come".to_owned() };
+    assert_eq!(book.act(&person("ann"), &skip, now()), Err(Refusal::NotSkippable { step: last + 1 }));
+    let switchover = World::healthy().plan(OperationKind::Switchover, None);
+    assert!(switchover.steps.last().unwrap().action.may_be_skipped(), "where it only tidies up it can be left out");
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl World {
         observed.routers.insert(cluster.id.clone(), ok());
         for region in &estate.regions {
             observed.agents.insert(region.id.clone(), ok());
-            observed.endpoints.insert((id("api"), region.id.clone()), EndpointView { judgement: ok(), last: Some(good(ago(1))) });
+            observed.endpoints.insert((id("api"), region.id.clone()), EndpointView { judgement: ok(), last: Some(good(ago(1))), flapping: false });
         }
         Self { estate, observed, records: Records::default(), journal_break: None }
     }
@@ -331,6 +331,7 @@ pub fn approve(number: u128, plan: &Plan, plan_now: &Plan) -> Command {
         operation: operation_id(number),
         shown_hash: plan.hash(),
         plan_now: Box::new(plan_now.clone()),
+        accept_loss: false,
         reason: "agreed on the call".to_owned(),
     }
 }

@@ -22,6 +22,9 @@ pub struct Config {
     /// User to run `pg_ctl` as; only the lab sets it, for a supervisor that runs as root. An agent is the node's user itself.
     #[serde(skip)]
     pub run_as: Option<(u32, u32)>,
+    /// Where to report what is seen of the platform from here; absent for an agent that only keeps nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observer: Option<super::observer::Settings>,
     #[serde(default, rename = "node")]
     pub nodes: Vec<Node>,
     #[serde(default, rename = "peer")]

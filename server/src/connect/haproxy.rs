@@ -2,7 +2,11 @@
 //! are named like the nodes; names come from the estate, where ids are checked, never from a request.
 
 use anyhow::{Context, bail};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -24,7 +28,7 @@ pub struct ServerStanding {
     pub sessions: u32,
 }
 
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Sessions get this long to end.
 const LINGERING: Duration = Duration::from_millis(500);
 const LONGEST_ANSWER: u64 = 256 * 1024;
@@ -58,29 +62,36 @@ impl Haproxy {
         Ok(found)
     }
 
-    /// Sends clients to exactly `open`, or to nobody; closes the sessions on every other server. Proven by reading back.
+    /// Sends clients to `open` alone, or to nobody. See `open_exactly`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_to(&self, open: Option<&str>) -> anyhow::Result<u32> {
+        self.open_exactly(&open.into_iter().collect()).await
+    }
+
+    /// Sends clients to exactly these servers; closes the sessions on every other server. Proven by reading back.
     /// Returns how many sessions linger on closed servers: HAProxy does not end those whose client has gone already and
     /// whose server does not answer, so no client is behind them.
     ///
     /// # Errors
     /// A server that does not exist, or a state that does not read back as asked.
-    pub async fn send_to(&self, open: Option<&str>) -> anyhow::Result<u32> {
+    pub async fn open_exactly(&self, open: &BTreeSet<&str>) -> anyhow::Result<u32> {
         let before = self.servers().await?;
-        if let Some(open) = open
-            && !before.contains_key(open)
-        {
-            bail!("HAProxy's backend “{}” has no server {open}", self.backend);
+        if let Some(missing) = open.iter().find(|name| !before.contains_key(**name)) {
+            bail!("HAProxy's backend “{}” has no server {missing}", self.backend);
         }
-        // Closing comes first: at no moment are two nodes open.
+        // Closing comes first: at no moment are an old and a new one both open.
         let mut commands: Vec<String> = Vec::new();
-        for server in before.keys().filter(|server| Some(server.as_str()) != open) {
+        for server in before.keys().filter(|server| !open.contains(server.as_str())) {
             commands.push(format!("set server {}/{server} state maint", self.backend));
             commands.push(format!("shutdown sessions server {}/{server}", self.backend));
         }
-        if let Some(open) = open {
-            commands.push(format!("set server {}/{open} state ready", self.backend));
+        // One that stays open is not touched: its sessions go on.
+        for server in open.iter().filter(|server| before.get(**server).is_some_and(|standing| !standing.open)) {
+            commands.push(format!("set server {}/{server} state ready", self.backend));
         }
-        let answer = self.ask(&commands.join(";")).await?;
+        let answer = if commands.is_empty() { String::new() } else { self.ask(&commands.join(";")).await? };
         let complaint = answer.lines().map(str::trim).find(|line| !line.is_empty());
         if let Some(complaint) = complaint {
             bail!("HAProxy refused: {complaint}");
@@ -89,12 +100,12 @@ impl Haproxy {
     }
 
     /// Waits until the table says what was asked: sessions end a moment after they were told to.
-    async fn reads_back(&self, open: Option<&str>) -> anyhow::Result<u32> {
+    async fn reads_back(&self, open: &BTreeSet<&str>) -> anyhow::Result<u32> {
         let deadline = tokio::time::Instant::now() + LINGERING;
         loop {
             let servers = self.servers().await?;
-            let wrong = servers.iter().find(|(name, standing)| standing.open != (Some(name.as_str()) == open));
-            let lingering = servers.iter().filter(|(name, _)| Some(name.as_str()) != open).map(|(_, standing)| standing.sessions).sum();
+            let wrong = servers.iter().find(|(name, standing)| standing.open != open.contains(name.as_str()));
+            let lingering = servers.iter().filter(|(name, _)| !open.contains(name.as_str())).map(|(_, standing)| standing.sessions).sum();
             match wrong {
                 None if lingering == 0 || tokio::time::Instant::now() > deadline => return Ok(lingering),
                 Some((name, standing)) if tokio::time::Instant::now() > deadline => {

@@ -52,6 +52,30 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Asks once as a client would, and gives the value of the header that names the answering region, where one is asked for.
+    ///
+    /// # Errors
+    /// What was wrong with the answer, in words.
+    pub async fn answer(&self, client: &reqwest::Client, patience: Duration, header: Option<&str>) -> Result<Option<String>, String> {
+        let (Target::Http(url), Some(header)) = (self, header) else {
+            return match self.probe(client, patience).await {
+                Outcome::Good => Ok(None),
+                Outcome::Complaint(why) | Outcome::Failed(why) => Err(why),
+            };
+        };
+        permitted(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80)).await?;
+        // A connection of its own: a kept one would go where clients were sent before.
+        let asking = client.get(url.clone()).header(reqwest::header::CONNECTION, "close").timeout(patience).send();
+        let answer = asking.await.map_err(|error| innermost(&error))?;
+        if !answer.status().is_success() {
+            return Err(answer.status().to_string());
+        }
+        let named = answer.headers().get(header).and_then(|value| value.to_str().ok());
+        Ok(Some(named.ok_or_else(|| format!("the answer has no header {header}"))?.to_owned()))
+    }
+}
+
 /// The client all HTTP probes share.
 ///
 /// # Errors
@@ -115,7 +139,7 @@ async fn tcp(address: &str) -> Outcome {
 }
 
 /// Refuses link-local addresses, whatever name they hide behind.
-async fn permitted(host: &str, port: u16) -> Result<(), String> {
+pub(crate) async fn permitted(host: &str, port: u16) -> Result<(), String> {
     let host = host.trim_matches(['[', ']']);
     let addresses = lookup_host((host, port)).await.map_err(|error| format!("{host} has no address: {error}"))?;
     for address in addresses {

@@ -2,12 +2,14 @@
 //!
 //! The estate is the guide's platform with the lab's addresses put in, all as control sees them: through the relays.
 
+use super::haproxy::REGION_HEADER;
 use super::layout::{Layout, write_private};
-use super::map::{self, Place, REGIONS, SERVICES};
+use super::map::{self, Map, Place, REGIONS, SERVICES, observer_name};
 use super::nodes::Nodes;
-use crate::config::{Config, DatabaseLogin};
+use crate::config::{Config, DatabaseLogin, MachineToken};
 use anyhow::Context as _;
-use engine::estate::{Detection, Endpoint, Estate, Replication, Router};
+use engine::estate::{Detection, Endpoint, Estate, FailoverMode, Observer, Replication, Router, Strategy, StrategyKind, Traffic, TrafficMeans};
+use engine::id::ObserverId;
 use engine::time::Span;
 use std::collections::BTreeMap;
 
@@ -19,7 +21,7 @@ pub fn write(nodes: &Nodes, synchronous: bool) -> anyhow::Result<()> {
         let note = "# Written by `lifeboat lab up`: the guide's platform at this lab's addresses, as control sees them.\n\n";
         write_private(&path, &format!("{note}{text}"), 0o644, None)?;
     }
-    write_private(&nodes.layout.folder.join("lifeboat.toml"), &server_config(&nodes.layout)?, 0o600, None)
+    write_private(&nodes.layout.folder.join("lifeboat.toml"), &server_config(&nodes.layout, nodes.map)?, 0o600, None)
 }
 
 fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
@@ -33,6 +35,8 @@ fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
         let place = Place::region(region.id.as_str()).with_context(|| format!("the lab has no region {}", region.id))?;
         region.agent = Some(format!("http://{}", nodes.map.agent(Place::Control, place)));
     }
+    let socket = nodes.layout.run("haproxy.sock").display().to_string();
+    let one_region = one_region()?;
     for service in &mut estate.services {
         let Some(known) = SERVICES.iter().find(|s| s.name == service.id.as_str()) else { continue };
         for place in REGIONS.into_iter().filter(|place| known.places.contains(place)) {
@@ -40,6 +44,24 @@ fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
             let target = format!("http://{}/health", nodes.map.service(Place::Control, known, place));
             service.endpoints.push(Endpoint { region, target, detection: None });
         }
+        service.traffic = Some(Traffic {
+            address: format!("http://{}/health", nodes.map.front(known)),
+            region_header: Some(REGION_HEADER.to_owned()),
+            by: TrafficMeans::Haproxy { socket: socket.clone(), backend: known.name.to_owned() },
+        });
+        if service.strategy.is_none() {
+            service.strategy = Some(one_region.id.clone());
+        }
+    }
+    estate.strategies.push(one_region);
+    for place in REGIONS {
+        let (id, region) = (observer_name(place).parse().context("an observer's id")?, place.name().parse().context("a region's name")?);
+        estate.observers.push(Observer { id, region });
+    }
+    for strategy in &mut estate.strategies {
+        // The guide's half hours would make a drill last as long.
+        strategy.detection = Some(detection);
+        (strategy.dwell, strategy.cooldown) = (Span::from_secs(5), Span::from_secs(30));
     }
     for cluster in &mut estate.clusters {
         cluster.detection = Some(detection);
@@ -61,18 +83,54 @@ fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
     Ok(estate)
 }
 
+/// What the lab declares for the services to which the guide gives no strategy: one region at a time, asked for.
+fn one_region() -> anyhow::Result<Strategy> {
+    Ok(Strategy {
+        id: "one-region".parse().context("the strategy's id")?,
+        kind: StrategyKind::ActivePassive,
+        primary_region: Place::UsEast1.name().parse().context("a region's name")?,
+        recovery_regions: vec![Place::UsWest2.name().parse().context("a region's name")?, Place::EuWest1.name().parse().context("a region's name")?],
+        failover: FailoverMode::SemiAutomatic,
+        failback: FailoverMode::Manual,
+        replication: Replication::Asynchronous,
+        lag_tolerance: Span::from_secs(30),
+        detection: None,
+        wait: Span::ZERO,
+        cooldown: Span::ZERO,
+        dwell: Span::ZERO,
+        minimum_on: 1,
+        approvals: 1,
+        commit: None,
+    })
+}
+
+fn observer(layout: &Layout, place: Place) -> anyhow::Result<(ObserverId, MachineToken)> {
+    let name = observer_name(place);
+    Ok((name.parse().context("an observer's id")?, MachineToken { token_file: layout.secret_path(&name) }))
+}
+
 /// Where the server finds the estate, its store, and the secrets it needs here.
-fn server_config(layout: &Layout) -> anyhow::Result<String> {
+fn server_config(layout: &Layout, map: Map) -> anyhow::Result<String> {
     let login = DatabaseLogin { user: "lifeboat".to_owned(), password_file: layout.secret_path("lifeboat") };
     let config = Config {
         listen: Config::DEFAULT_LISTEN,
         data: layout.folder.join("dashboard"),
         estate: layout.folder.join("estate.toml"),
+        machines_listen: Some(map.dashboard(Place::Control)),
         site: None,
         public_url: None,
         agent_token_file: Some(layout.secret_path("agent-token")),
         lab: true,
         database: BTreeMap::from([("user-database".parse().context("the cluster's id")?, login)]),
+        dns_key: BTreeMap::new(),
+        webhook_token: BTreeMap::new(),
+        command: BTreeMap::new(),
+        hook: BTreeMap::new(),
+        observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
+        heartbeat: BTreeMap::new(),
+        monitoring_login: BTreeMap::new(),
+        aws: None,
+        channel: BTreeMap::new(),
     };
     Ok(format!("# Written by `lifeboat lab up`.\n{}", toml::to_string(&config)?))
 }

@@ -3,7 +3,7 @@
 //! PostgreSQL refuses to run as root, so a lab started by root runs nodes and agents as `postgres`. Their files lie in the lab's
 //! folder too, unless that user cannot reach it (a clone below `/root`, say): then below `/var/tmp`.
 
-use super::map::{Map, PgNode, Place};
+use super::map::{Map, PgNode, Place, observer_name};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -143,6 +143,11 @@ impl Layout {
     /// The agents' copy of the token, owned by their user.
     pub fn agent_token(&self) -> PathBuf {
         self.node_root.join("agent").join("token")
+    }
+
+    /// The observers' copies of their tokens, likewise.
+    pub fn observer_token(&self, place: Place) -> PathBuf {
+        self.node_root.join("agent").join(format!("{}.token", observer_name(place)))
     }
 
     /// Password file of the replication role, owned by the nodes' user.

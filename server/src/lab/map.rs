@@ -10,6 +10,8 @@ pub const AGENT_PORT: u16 = 7700;
 pub const SERVICE_PORT: u16 = 8080;
 const AGENT_HOST: u8 = 5;
 const HAPROXY_HOST: u8 = 5;
+const DASHBOARD_HOST: u8 = 6;
+const DASHBOARD_PORT: u16 = 8420;
 /// Address a place's own relays connect from.
 const RELAY_HOST: u8 = 1;
 /// The guide's service `i` is host `20 + i`.
@@ -25,7 +27,7 @@ pub enum Place {
 }
 
 pub const REGIONS: [Place; 3] = [Place::UsEast1, Place::UsWest2, Place::EuWest1];
-const PLACES: [Place; 4] = [Place::Control, Place::UsEast1, Place::UsWest2, Place::EuWest1];
+pub const PLACES: [Place; 4] = [Place::Control, Place::UsEast1, Place::UsWest2, Place::EuWest1];
 
 impl Place {
     pub fn number(self) -> u8 {
@@ -48,6 +50,11 @@ impl Place {
 
     pub fn region(name: &str) -> Option<Self> {
         REGIONS.into_iter().find(|r| r.name() == name)
+    }
+
+    /// A region, or control: what can be cut off.
+    pub fn named(name: &str) -> Option<Self> {
+        PLACES.into_iter().find(|place| place.name() == name)
     }
 }
 
@@ -82,31 +89,42 @@ pub struct Service {
     host: u8,
     pub places: &'static [Place],
     pub needs_database: bool,
+    /// Clients are sent to all of its places, not to the first alone.
+    pub rotates: bool,
 }
 
 const EVERYWHERE: &[Place] = &REGIONS;
 const EAST_AND_WEST: &[Place] = &[Place::UsEast1, Place::UsWest2];
 
 const fn service(index: u8, name: &'static str, places: &'static [Place], needs_database: bool) -> Service {
-    Service { name, host: FIRST_SERVICE_HOST + index, places, needs_database }
+    Service { name, host: FIRST_SERVICE_HOST + index, places, needs_database, rotates: false }
+}
+
+const fn rotating(service: Service) -> Service {
+    Service { rotates: true, ..service }
 }
 
 /// The guide's services that are processes; `user-database`, number 3, is the PostgreSQL cluster itself.
 pub const SERVICES: [Service; 9] = [
-    service(0, "api-gateway", EVERYWHERE, false),
-    service(1, "model-router", EVERYWHERE, false),
-    service(2, "authentication", EVERYWHERE, true),
+    rotating(service(0, "api-gateway", EVERYWHERE, false)),
+    rotating(service(1, "model-router", EVERYWHERE, false)),
+    rotating(service(2, "authentication", EVERYWHERE, true)),
     service(4, "vector-database", EAST_AND_WEST, false),
     service(5, "analytics-database", EAST_AND_WEST, false),
     service(6, "dashboard", EAST_AND_WEST, true),
     service(7, "billing-service", EAST_AND_WEST, true),
-    service(8, "webhook-service", EAST_AND_WEST, false),
+    service(8, "webhook-service", EVERYWHERE, false),
     service(9, "logging-service", EAST_AND_WEST, false),
 ];
 
 /// Name of a service's process in one region.
 pub fn instance(service: &Service, place: Place) -> String {
     format!("{}.{}", service.name, place.name())
+}
+
+/// What the observer in a region is called.
+pub fn observer_name(place: Place) -> String {
+    format!("in-{}", place.name())
 }
 
 pub fn agent_name(place: Place) -> String {
@@ -137,6 +155,18 @@ impl Map {
         self.seen(from, Place::Control, HAPROXY_HOST, POSTGRES_PORT)
     }
 
+    /// Where the dashboard hears of observers.
+    pub fn dashboard(self, from: Place) -> SocketAddr {
+        self.seen(from, Place::Control, DASHBOARD_HOST, DASHBOARD_PORT)
+    }
+
+    /// What the addresses of `to`, as control sees them, begin with when seen from `from`.
+    pub fn network(self, from: Place, to: Place) -> String {
+        let SocketAddr::V4(address) = self.seen(from, to, 0, 0) else { return String::new() };
+        let [a, b, c, _] = address.ip().octets();
+        format!("{a}.{b}.{c}.")
+    }
+
     pub fn agent(self, from: Place, place: Place) -> SocketAddr {
         self.seen(from, place, AGENT_HOST, AGENT_PORT)
     }
@@ -149,7 +179,17 @@ impl Map {
         self.seen(from, place, service.host, SERVICE_PORT)
     }
 
-    /// Every address something of the lab itself listens on, relays apart, with its name.
+    /// Where clients of a service come in: HAProxy in control, which sends them to regions.
+    pub fn front(self, service: &Service) -> SocketAddr {
+        self.real(Place::Control, service.host, SERVICE_PORT)
+    }
+
+    /// The fronts of all services, with their names.
+    pub fn fronts(self) -> Vec<(String, SocketAddr)> {
+        SERVICES.iter().map(|service| (format!("the front of {}", service.name), self.front(service))).collect()
+    }
+
+    /// Every address something of the lab itself listens on, relays and the dashboard apart, with its name.
     pub fn listeners(self) -> Vec<(String, SocketAddr)> {
         let mut all = vec![("haproxy".to_owned(), self.haproxy(Place::Control))];
         all.extend(REGIONS.map(|p| (agent_name(p), self.agent(p, p))));
@@ -160,7 +200,7 @@ impl Map {
         all
     }
 
-    /// Every relay that some place needs: control sees everything, regions see each other's database nodes and HAProxy.
+    /// Every relay that some place needs: everybody sees all nodes and services, control the agents, regions what is in control.
     pub fn relays(self) -> Vec<Relay> {
         let mut relays = Vec::new();
         for from in PLACES {
@@ -173,17 +213,18 @@ impl Map {
             for node in &PG_NODES {
                 add(node.place, self.pg(from, node), self.pg(node.place, node));
             }
+            for service in &SERVICES {
+                for place in service.places {
+                    add(*place, self.service(from, service, *place), self.service(*place, service, *place));
+                }
+            }
             if from == Place::Control {
                 for place in REGIONS {
                     add(place, self.agent(from, place), self.agent(place, place));
                 }
-                for service in &SERVICES {
-                    for place in service.places {
-                        add(*place, self.service(from, service, *place), self.service(*place, service, *place));
-                    }
-                }
             } else {
                 add(Place::Control, self.haproxy(from), self.haproxy(Place::Control));
+                add(Place::Control, self.dashboard(from), self.dashboard(Place::Control));
             }
         }
         relays
@@ -214,10 +255,14 @@ mod tests {
     #[test]
     fn no_address_is_given_twice() {
         let map = Map { number: 77 };
-        let addresses: Vec<SocketAddr> = map.listeners().into_iter().map(|(_, a)| a).chain(map.relays().into_iter().map(|r| r.listen)).collect();
+        let listeners = map.listeners().into_iter().chain(map.fronts());
+        let addresses: Vec<SocketAddr> = listeners.map(|(_, a)| a).chain(map.relays().into_iter().map(|r| r.listen)).collect();
         assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len());
         assert_eq!(map.pg(Place::Control, &PG_NODES[0]).to_string(), "127.77.101.10:5432");
         assert_eq!(map.haproxy(Place::UsWest2).to_string(), "127.77.120.5:5432");
         assert_eq!(map.pg(Place::UsWest2, &PG_NODES[1]).to_string(), "127.77.121.11:5432");
+        assert_eq!(map.network(Place::Control, Place::UsEast1), "127.77.101.");
+        assert_eq!(map.network(Place::UsWest2, Place::UsEast1), "127.77.121.");
+        assert_eq!(map.network(Place::UsEast1, Place::UsEast1), "127.77.1.");
     }
 }

@@ -1,11 +1,12 @@
 //! Builds, starts and stops the PostgreSQL nodes. Real ones: base backups through the relay, streaming with slots.
 
 use super::layout::Layout;
-use super::map::{Map, PG_NODES, POSTGRES_PORT, PgNode, Place, REGIONS};
+use super::map::{Map, PG_NODES, POSTGRES_PORT, PgNode, Place, REGIONS, observer_name};
 use super::programs::Programs;
 use super::settings;
 use crate::agent::command::Run;
 use crate::agent::config::{Config, Node, Peer};
+use crate::agent::observer::Settings;
 use crate::agent::refusal::Refusal;
 use crate::agent::{follow, processes, start};
 use anyhow::{Context as _, bail};
@@ -32,6 +33,12 @@ impl Nodes {
             replication_user: "replicator".into(),
             passfile: self.layout.passfile(),
             run_as: self.layout.identity,
+            observer: Some(Settings {
+                report_to: format!("http://{}", self.map.dashboard(place)),
+                token_file: self.layout.observer_token(place),
+                ca_file: None,
+                seen_as: REGIONS.map(|to| (self.map.network(Place::Control, to), self.map.network(place, to))).into(),
+            }),
             nodes: PG_NODES.iter().filter(|n| n.place == place).map(|n| self.agent_node(n)).collect(),
             peers: PG_NODES
                 .iter()
@@ -60,6 +67,7 @@ impl Nodes {
         self.layout.write_for_nodes(&self.layout.agent_token(), &self.layout.secret("agent-token")?)?;
         self.layout.write_for_nodes(&self.layout.passfile(), &format!("*:*:*:replicator:{}\n", self.layout.secret("replicator")?))?;
         for place in REGIONS {
+            self.layout.write_for_nodes(&self.layout.observer_token(place), &self.layout.secret(&observer_name(place))?)?;
             let text = toml::to_string(&self.agent_config(place)).context("cannot write an agent's configuration")?;
             self.layout.write_for_nodes(&self.layout.agent_config(place), &text)?;
         }

@@ -184,9 +184,23 @@ impl Platform {
         start::may_start(&agent_node).map_err(|refusal| anyhow::anyhow!("{} (or `heal --force`, which may make a second writer)", refusal.error))
     }
 
+    /// Cuts a place off, or the way between two (`control:us-east-1`), or mends that.
     pub fn set_cut(&self, name: &str, cut: bool) -> anyhow::Result<String> {
-        let Some(place) = Place::region(name) else { bail!("the lab has no region `{name}`; it has: {}", REGIONS.map(Place::name).join(", ")) };
-        let changed = self.world.send_if_modified(|w| if cut { w.cut.insert(place.number()) } else { w.cut.remove(&place.number()) });
+        let place = |name: &str| {
+            let known = REGIONS.map(Place::name).join(", ");
+            Place::named(name).with_context(|| format!("the lab has no region `{name}`; it has: {known}, and control, where the dashboard is"))
+        };
+        let changed = match name.split_once(':') {
+            Some((one, other)) => {
+                let (one, other) = (place(one)?.number(), place(other)?.number());
+                let link = (one.min(other), one.max(other));
+                self.world.send_if_modified(|w| if cut { w.links_cut.insert(link) } else { w.links_cut.remove(&link) })
+            }
+            None => {
+                let place = place(name)?.number();
+                self.world.send_if_modified(|w| if cut { w.cut.insert(place) } else { w.cut.remove(&place) })
+            }
+        };
         Ok(match (cut, changed) {
             (true, true) => format!("{name} is cut off"),
             (true, false) => format!("{name} was cut off already"),
@@ -196,7 +210,10 @@ impl Platform {
     }
 
     pub fn mend_all(&self) {
-        self.world.send_modify(|w| w.cut.clear());
+        self.world.send_modify(|w| {
+            w.cut.clear();
+            w.links_cut.clear();
+        });
     }
 
     /// The one node that is out of recovery; none when there is none, or more than one.

@@ -21,6 +21,8 @@ use tokio::task::JoinSet;
 pub struct World {
     /// Numbers of the places that are cut off.
     pub cut: BTreeSet<u8>,
+    /// Pairs of places between which nothing passes, the smaller number first.
+    pub links_cut: BTreeSet<(u8, u8)>,
     pub listening: BTreeSet<SocketAddr>,
     /// How often the host at an address lost its power. What it had sent into a cut then never arrives: a dead machine does
     /// not send again.
@@ -72,7 +74,8 @@ pub async fn run(relay: Relay, mut world: watch::Receiver<World>) -> io::Result<
 }
 
 fn mode_of(relay: &Relay, world: &World) -> Mode {
-    if world.cut.contains(&relay.from.number()) || world.cut.contains(&relay.to.number()) {
+    let (from, to) = (relay.from.number(), relay.to.number());
+    if world.cut.contains(&from) || world.cut.contains(&to) || world.links_cut.contains(&(from.min(to), from.max(to))) {
         Mode::BlackHole
     } else if world.listening.contains(&relay.upstream) {
         Mode::Open
@@ -266,7 +269,7 @@ mod tests {
             upstream,
             source: "127.219.0.1".parse().unwrap(),
         };
-        let (world, seen) = watch::channel(World { cut: BTreeSet::new(), listening: [upstream].into(), power_lost: BTreeMap::new() });
+        let (world, seen) = watch::channel(World { listening: [upstream].into(), ..World::default() });
         let task = tokio::spawn(run(relay, seen));
         let short = Duration::from_millis(300);
         let mut client = loop {

@@ -1,7 +1,7 @@
 //! What the lab knows of itself, looked at directly: through the databases' own sockets and from control's side of the relays.
 
 use super::haproxy;
-use super::map::{self, PG_NODES, PgNode, Place, REGIONS, SERVICES, Service};
+use super::map::{self, PG_NODES, PLACES, PgNode, Place, REGIONS, SERVICES, Service};
 use super::platform::{Life, Platform, Target};
 use crate::agent::{fence, processes};
 use chrono::{DateTime, Utc};
@@ -19,6 +19,9 @@ pub struct Status {
     pub haproxy: HaproxyState,
     pub agents: Vec<ProcessState>,
     pub services: Vec<ServiceState>,
+    /// Ways that are cut, as `control:us-east-1`.
+    #[serde(default)]
+    pub links_cut: Vec<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -89,7 +92,10 @@ pub struct ServiceState {
 }
 
 pub async fn status(platform: &Platform, client: &reqwest::Client) -> Status {
-    let cut = platform.world.borrow().cut.clone();
+    let (cut, links) = {
+        let world = platform.world.borrow();
+        (world.cut.clone(), world.links_cut.clone())
+    };
     let instances = SERVICES.iter().flat_map(|s| s.places.iter().map(move |p| (s, *p)));
     let (nodes, services, servers) = futures::join!(
         join_all(PG_NODES.iter().map(|n| node(platform, n))),
@@ -101,7 +107,8 @@ pub async fn status(platform: &Platform, client: &reqwest::Client) -> Status {
         number: platform.map.number,
         folder: platform.layout.folder.display().to_string(),
         supervisor_pid: std::process::id(),
-        regions: REGIONS.map(|p| RegionState { name: p.name().into(), cut: cut.contains(&p.number()) }).into(),
+        regions: PLACES.map(|p| RegionState { name: p.name().into(), cut: cut.contains(&p.number()) }).into(),
+        links_cut: links.iter().map(|(one, other)| format!("{}:{}", name_of(*one), name_of(*other))).collect(),
         nodes,
         haproxy: HaproxyState {
             address: platform.map.haproxy(Place::Control).to_string(),
@@ -175,11 +182,18 @@ async fn service(platform: &Platform, client: &reqwest::Client, service: &'stati
     }
 }
 
+fn name_of(number: u8) -> &'static str {
+    PLACES.into_iter().find(|place| place.number() == number).map_or("?", Place::name)
+}
+
 /// The same for people.
 pub fn print(status: &Status) {
     println!("lab {} in {}, supervisor {}", status.number, status.folder, status.supervisor_pid);
     for region in &status.regions {
         println!("  {:<12} {}", region.name, if region.cut { "CUT OFF" } else { "connected" });
+    }
+    for link in &status.links_cut {
+        println!("  {link:<12} CUT: nothing passes between them");
     }
     for node in &status.nodes {
         let what = match &node.database {

@@ -122,7 +122,7 @@ async fn undo(layout: &Layout) -> anyhow::Result<()> {
 
 fn ports_are_free(map: Map) -> anyhow::Result<()> {
     let relays = map.relays().into_iter().map(|r| ("a relay".to_owned(), r.listen));
-    for (name, address) in map.listeners().into_iter().chain(relays) {
+    for (name, address) in map.listeners().into_iter().chain(map.fronts()).chain(relays) {
         if let Err(error) = TcpListener::bind(address) {
             bail!("{name} cannot listen on {address} ({error}); is lab {} running from another folder? Choose another --number", map.number);
         }

@@ -1,6 +1,10 @@
 //! What each action of a plan does. Every one looks first, so that doing it twice does it once, and reports what it saw.
 
-use super::look::until;
+use super::{
+    look::until,
+    monitoring,
+    needs::{Done, Hands},
+};
 use crate::{
     agent::wire::{Follow, FollowOutcome, LossQuestion, RewindOutcome, Source, Start, Stop, StopMode},
     connect::{agent::Agent, postgres},
@@ -11,31 +15,17 @@ use anyhow::{Context, bail};
 use engine::{
     databases::{Lsn, NodeReading, NodeRole},
     estate::Cluster,
-    failover::{Action, FenceMeans, Measured, Operation},
+    failover::{Action, FenceMeans, Measured, Mode, Operation},
     id::NodeId,
     time::Span,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_postgres::Client;
 
-/// What an action achieved.
-pub(super) struct Done {
-    /// The evidence, in words.
-    pub said: String,
-    /// The loss, where the action measured it.
-    pub loss: Option<Measured>,
-}
-
-impl Done {
-    fn because(said: impl Into<String>) -> Self {
-        Self { said: said.into(), loss: None }
-    }
-}
-
 /// Carries out actions; keeps connections to the nodes it has used, so that promotion does not wait for a sign-in.
 pub(super) struct Acting {
-    desk: Arc<Desk>,
-    connections: Arc<Connections>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) connections: Arc<Connections>,
     clients: BTreeMap<NodeId, Client>,
 }
 
@@ -49,11 +39,44 @@ impl Acting {
     pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>) -> Self {
         Self { desk, connections, clients: BTreeMap::new() }
     }
+}
 
-    /// Carries out one action. The caller bounds it by `timeout`; where another process does the work, it is told the bound too.
-    pub(super) async fn perform(&mut self, action: &Action, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
-        let cluster = self.desk.estate().cluster(&operation.plan.cluster).context("the cluster is not declared any more")?.clone();
+impl Hands for Acting {
+    async fn perform(&mut self, action: &Action, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
+        if operation.plan.mode() == Mode::Test && action.changes_routing() {
+            bail!("a test may not change where clients are sent");
+        }
+        if operation.plan.mode() == Mode::Test && action.changes_monitoring() {
+            bail!("a test may not silence anything");
+        }
         match action {
+            Action::CheckRegions { service, regions } => return self.check_regions(service, regions).await,
+            Action::CheckData { clusters, .. } => return self.check_data(clusters).await,
+            Action::SendClients { service, to } => return self.send_clients(service, to, timeout).await,
+            Action::Rehearse { service, to } => return self.rehearse(service, to).await,
+            Action::ProveClients { service, to } => return self.prove_clients(service, to).await,
+            Action::AwaitCommit { service, from, .. } => return self.await_commit(operation, service, from).await,
+            Action::RunHook { hook, moment } => return self.run_hook(operation, hook, *moment, timeout).await,
+            told if told.only_tells() => return monitoring::tell(&self.desk, &self.connections, told, operation, timeout).await,
+            _ => {}
+        }
+        let scope = operation.plan.scope();
+        let cluster = scope.cluster().and_then(|id| self.desk.estate().cluster(id)).context("the cluster is not declared any more")?.clone();
+        match action {
+            Action::CheckRegions { .. }
+            | Action::CheckData { .. }
+            | Action::SendClients { .. }
+            | Action::Rehearse { .. }
+            | Action::MoveWave { .. }
+            | Action::ProveClients { .. }
+            | Action::AwaitCommit { .. }
+            | Action::RunHook { .. }
+            | Action::SilenceAlerts { .. }
+            | Action::EndSilence { .. }
+            | Action::Annotate { .. }
+            | Action::RehearseMonitoring { .. } => {
+                bail!("not an action on a database")
+            }
             Action::CheckTarget { node } => self.check_target(&cluster, node).await,
             Action::CloseRoute { .. } => self.route(&cluster, None).await,
             Action::OpenRoute { node } => self.route(&cluster, Some(node)).await,
@@ -61,7 +84,7 @@ impl Acting {
             Action::StartNode { node } => self.start(&cluster, node, timeout).await,
             Action::CatchUp { source, target } => self.catch_up(&cluster, source, target).await,
             Action::Fence { node, by } => self.fence(&cluster, node, *by, timeout).await,
-            Action::Promote { node } => self.promote(&cluster, node).await,
+            Action::Promote { node } => self.promote(&cluster, node, operation).await,
             Action::VerifyWritable { node } => self.verify_writable(&cluster, node).await,
             Action::ProveWrite { node } => self.prove_write(&cluster, node, operation).await,
             Action::Repoint { nodes, upstream } => self.repoint(&cluster, nodes, upstream, timeout).await,
@@ -75,7 +98,9 @@ impl Acting {
             Action::ProveStreaming { nodes, upstream } => self.prove_streaming(&cluster, nodes, upstream).await,
         }
     }
+}
 
+impl Acting {
     async fn client(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<&Client> {
         if self.clients.get(node).is_none_or(Client::is_closed) {
             let address =
@@ -186,11 +211,15 @@ impl Acting {
         }
     }
 
-    async fn promote(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
-        let client = self.client(cluster, node).await?;
-        if !postgres::is_in_recovery(client).await? {
+    async fn promote(&mut self, cluster: &Cluster, node: &NodeId, operation: &Operation) -> anyhow::Result<Done> {
+        let reading = self.read(cluster, node).await?;
+        if matches!(reading.role, NodeRole::Primary { .. }) {
             return Ok(Done::because(format!("{node} is promoted already")));
         }
+        if let Some(why) = operation.plan.database().and_then(|change| change.missed_by(reading.timeline)) {
+            bail!("{node} is not promoted: {why}");
+        }
+        let client = self.client(cluster, node).await?;
         postgres::promote(client).await?;
         until!(QUICK, (!postgres::is_in_recovery(client).await?).then_some(()));
         let fork = postgres::replayed(client).await?.map_or_else(|| "an unknown position".to_owned(), |lsn| lsn.to_string());

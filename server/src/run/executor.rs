@@ -1,22 +1,24 @@
 //! One operation from its start, or from where a crash left it, to its end.
 
 use super::{
-    act::{Acting, Done},
     crash::{self, Boundary, CrashAt},
+    evacuation,
+    needs::{Done, Hands, Ledger},
 };
-use crate::{connections::Connections, desk::Desk};
 use anyhow::Context;
 use engine::{
-    failover::{Action, FenceMeans, Measured, OnFailure, Operation, State, Step, StepState},
+    automation,
+    failover::{Action, FenceMeans, Measured, Mode, OnFailure, Operation, State, Step, StepState, halting, measuring},
     id::OperationId,
     journal::{Actor, Event, void_reasons},
+    picture::Picture,
     time::Span,
 };
 use std::sync::Arc;
 
-pub(super) struct Executor {
-    desk: Arc<Desk>,
-    acting: Acting,
+pub(super) struct Executor<L, H> {
+    ledger: Arc<L>,
+    hands: H,
     id: OperationId,
     crash_at: Option<CrashAt>,
 }
@@ -26,11 +28,13 @@ enum Ending {
     Succeeded,
     Compensate(String),
     Doubt(String),
+    /// Somebody else has ended it meanwhile.
+    Ended,
 }
 
-impl Executor {
-    pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>, id: OperationId, crash_at: Option<CrashAt>) -> Self {
-        Self { acting: Acting::new(desk.clone(), connections), desk, id, crash_at }
+impl<L: Ledger, H: Hands> Executor<L, H> {
+    pub(super) fn new(ledger: Arc<L>, hands: H, id: OperationId, crash_at: Option<CrashAt>) -> Self {
+        Self { ledger, hands, id, crash_at }
     }
 
     /// Works until the operation has ended or stands in doubt.
@@ -46,6 +50,7 @@ impl Executor {
         }
         match self.go_on().await? {
             Ending::Succeeded => self.record(vec![Event::OperationSucceeded { id: self.id }]).await,
+            Ending::Ended => Ok(()),
             Ending::Doubt(why) => self.record(vec![Event::OperationInDoubt { id: self.id, why }]).await,
             Ending::Compensate(why) => {
                 self.record(vec![Event::OperationCompensating { id: self.id, why }]).await?;
@@ -57,15 +62,16 @@ impl Executor {
     /// Starts an approved operation, unless what it rests on has changed since: the last check, as near to the act as can be.
     async fn begin(&self) -> anyhow::Result<bool> {
         let id = self.id;
-        self.desk
+        self.ledger
             .record(&Actor::Lifeboat, |picture| {
                 let Some(operation) = picture.operation(&id).filter(|operation| operation.state == State::Approved) else {
                     return Vec::new();
                 };
-                let reasons = match picture.replan(operation) {
+                let mut reasons = match picture.replan(operation) {
                     Some(plan) => void_reasons(operation, &plan, picture.now),
-                    None => vec!["the cluster is not declared any more".to_owned()],
+                    None => vec!["what it is about is not declared any more".to_owned()],
                 };
+                reasons.extend(automation::held_since(picture, operation).iter().map(ToString::to_string));
                 vec![if reasons.is_empty() { Event::OperationStarted { id } } else { Event::OperationVoided { id, reasons } }]
             })
             .await?;
@@ -77,6 +83,9 @@ impl Executor {
             let operation = self.operation()?;
             let step = operation.plan.steps.get(at).context("a step without a plan")?.clone();
             self.record(vec![Event::StepStarted { id: self.id, step: at }]).await?;
+            if !self.operation()?.state.is_running() {
+                return Ok(Ending::Ended);
+            }
             crash::here(self.crash_at.as_ref(), at, Boundary::Intended);
             let done = self.within(&step.action, step.timeout, &operation).await;
             crash::here(self.crash_at.as_ref(), at, Boundary::Done);
@@ -85,7 +94,7 @@ impl Executor {
                 Err(error) => {
                     let said = format!("{error:#}");
                     self.record(vec![Event::StepEnded { id: self.id, step: at, state: StepState::Failed, said: said.clone() }]).await?;
-                    match step.on_failure {
+                    match self.operation()?.on_failure(&step) {
                         OnFailure::GoOn => {}
                         OnFailure::Compensate => return Ok(Ending::Compensate(said)),
                         OnFailure::StandInDoubt => return Ok(Ending::Doubt(said)),
@@ -93,18 +102,43 @@ impl Executor {
                 }
             }
             crash::here(self.crash_at.as_ref(), at, Boundary::Recorded);
+            if let Some(ending) = self.aborted()? {
+                return Ok(ending);
+            }
         }
-        Ok(Ending::Succeeded)
+        // An evacuation that left something behind has not emptied the region, however well the rest went. A rehearsal has
+        // found that out, and nobody needs to look after it.
+        let operation = self.operation()?;
+        let falls_short = operation.left_behind();
+        Ok(match operation.mode() {
+            _ if !operation.state.is_running() => Ending::Ended,
+            _ if !falls_short => Ending::Succeeded,
+            Mode::Test => Ending::Compensate("not everything could be moved if it had to be; the steps say what and why".to_owned()),
+            Mode::Planned | Mode::Emergency => {
+                Ending::Doubt("not everything was moved; resume to try what failed again, or close it as it is".to_owned())
+            }
+        })
+    }
+
+    /// Whether it was told to stop, and what follows: back to where it was, as long as there is a way back.
+    fn aborted(&self) -> anyhow::Result<Option<Ending>> {
+        let (operation, picture) = (self.operation()?, self.ledger.picture());
+        let told = halting::told_to_stop(&operation, &picture.records, picture.now);
+        let Some(why) = told.filter(|_| operation.next_step().is_some()) else {
+            return Ok(None);
+        };
+        Ok(Some(if operation.passed_promotion() { Ending::Doubt(why) } else { Ending::Compensate(why) }))
     }
 
     async fn record_done(&self, at: usize, step: &Step, done: Done) -> anyhow::Result<()> {
         let overridden = matches!(step.action, Action::Fence { by: FenceMeans::Overridden, .. });
         let state = if overridden { StepState::Overridden } else { StepState::Done };
         let mut events = vec![Event::StepEnded { id: self.id, step: at, state, said: done.said }];
-        let mut measured = self.operation()?.measured;
+        let operation = self.operation()?;
+        let mut measured = operation.measured.clone();
         let before = measured.clone();
-        if matches!(step.action, Action::ProveWrite { .. }) {
-            measured.recovery_time = self.recovery_time()?;
+        if let Some(time) = measuring::recovery_time(&operation, at, self.ledger.picture().now) {
+            measured.recovery_time = Some(time);
         }
         if let Some(loss) = done.loss {
             measured = Measured { recovery_time: measured.recovery_time, ..loss };
@@ -115,23 +149,23 @@ impl Executor {
         self.record(events).await
     }
 
-    /// From the first failed probe, or in a planned move from closing the route, until now.
-    fn recovery_time(&self) -> anyhow::Result<Option<Span>> {
-        let operation = self.operation()?;
-        let closed = operation.plan.steps.iter().zip(&operation.steps).find(|(step, _)| matches!(step.action, Action::CloseRoute { .. }));
-        let since = operation.plan.outage_since.or_else(|| closed.and_then(|(_, record)| record.started_at));
-        Ok(since.map(|since| Span::between(since, chrono::Utc::now())))
-    }
-
     /// Undoes, in reverse, every step that began and can be undone. A step that began may have acted, so it counts.
     async fn compensate(&mut self) -> anyhow::Result<()> {
         let operation = self.operation()?;
+        if operation.state != State::Compensating {
+            return Ok(());
+        }
         for (at, step) in operation.plan.steps.iter().enumerate().rev() {
             let began = operation.steps.get(at).is_some_and(|record| !matches!(record.state, StepState::Pending | StepState::Undone));
             let Some(undo) = step.undo.as_ref().filter(|_| began) else { continue };
             self.record(vec![Event::UndoStarted { id: self.id, step: at }]).await?;
             match self.within(undo, step.timeout, &operation).await {
                 Ok(done) => self.record(vec![Event::StepEnded { id: self.id, step: at, state: StepState::Undone, said: done.said }]).await?,
+                // A silence ends by itself, and is tried again; a hook is not worth a doubt where clients are well again.
+                Err(error) if undo.holds_nothing_back() => {
+                    let said = format!("{error:#}");
+                    self.record(vec![Event::StepEnded { id: self.id, step: at, state: StepState::UndoFailed, said }]).await?;
+                }
                 Err(error) => {
                     let why = format!("what was done could not be undone: {error:#}");
                     let ended = Event::StepEnded { id: self.id, step: at, state: StepState::UndoFailed, said: why.clone() };
@@ -144,17 +178,26 @@ impl Executor {
     }
 
     async fn within(&mut self, action: &Action, timeout: Span, operation: &Operation) -> anyhow::Result<Done> {
-        match tokio::time::timeout(timeout.as_std(), self.acting.perform(action, operation, timeout)).await {
+        let performing = async {
+            match action {
+                // Its members are moved by operations of their own.
+                Action::MoveWave { members, .. } => evacuation::move_wave(&*self.ledger, operation, members).await,
+                _ => self.hands.perform(action, operation, timeout).await,
+            }
+        };
+        match tokio::time::timeout(timeout.as_std(), performing).await {
             Ok(result) => result,
             Err(_) => Err(anyhow::anyhow!("not done within {timeout}; whether it took effect is not known")),
         }
     }
 
     fn operation(&self) -> anyhow::Result<Operation> {
-        self.desk.picture().operation(&self.id).cloned().with_context(|| format!("operation {} is not in the records", self.id))
+        self.ledger.picture().operation(&self.id).cloned().with_context(|| format!("operation {} is not in the records", self.id))
     }
 
+    /// Nothing is written about an operation that somebody else has ended meanwhile.
     async fn record(&self, events: Vec<Event>) -> anyhow::Result<()> {
-        self.desk.record(&Actor::Lifeboat, |_| events.clone()).await.map(|_| ())
+        let runs = |picture: &Picture| picture.operation(&self.id).is_some_and(|operation| operation.state.is_running());
+        self.ledger.record(&Actor::Lifeboat, |picture| if runs(picture) { events.clone() } else { Vec::new() }).await
     }
 }

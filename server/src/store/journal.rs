@@ -23,7 +23,7 @@ pub enum AppendError {
     Moved { seq: u64 },
     /// The database itself refused a second active operation on one cluster.
     #[error("another operation holds the cluster")]
-    ClusterHeld,
+    ScopeHeld,
     #[error(transparent)]
     Store(#[from] anyhow::Error),
 }
@@ -222,16 +222,16 @@ async fn mirror_operation(transaction: &mut Transaction<'_, Sqlite>, records: &R
         return Ok(());
     };
     let written =
-        sqlx::query("insert into operation (id, cluster, kind, state) values ($1, $2, $3, $4) on conflict (id) do update set state = excluded.state")
+        sqlx::query("insert into operation (id, scope, kind, state) values ($1, $2, $3, $4) on conflict (id) do update set state = excluded.state")
             .bind(id.to_string())
-            .bind(operation.plan.cluster.as_str())
+            .bind(operation.plan.scope().to_string())
             .bind(operation.plan.kind.to_string())
             .bind(state_word(operation.state))
             .execute(&mut **transaction)
             .await;
     match written {
         Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AppendError::ClusterHeld),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AppendError::ScopeHeld),
         Err(error) => Err(AppendError::Store(anyhow::Error::new(error).context("the operation cannot be written"))),
     }
 }

@@ -17,7 +17,7 @@ fn hash_of(house: &House, operation: OperationId) -> String {
 }
 
 fn approve(operation: OperationId, plan_hash: String) -> Wish {
-    Wish::Approve { operation, plan_hash, reason: "agreed on the call".to_owned() }
+    Wish::Approve { operation, plan_hash, accept_loss: false, reason: "agreed on the call".to_owned() }
 }
 
 #[track_caller]

@@ -63,7 +63,7 @@ async fn replaying_the_journal_gives_the_records_of_the_desk_that_wrote_it() {
     let house = House::with_people().await;
     let operation = house.requested().await;
     let hash = house.desk.picture().operation(&operation).unwrap().plan_hash.clone();
-    house.wishes("otto", Wish::Approve { operation, plan_hash: hash, reason: "agreed on the call".to_owned() }).await.unwrap();
+    house.wishes("otto", Wish::Approve { operation, plan_hash: hash, accept_loss: false, reason: "agreed on the call".to_owned() }).await.unwrap();
     let ran = |_: &engine::picture::Picture| {
         vec![
             Event::OperationStarted { id: operation },
@@ -156,7 +156,8 @@ async fn of_two_desks_that_race_one_gets_the_cluster_and_the_other_hears_who_hol
         assert!(said.contains(&format!("users is held by switchover {holder}, requested by {by}")), "{said}");
         one.read_on().await.unwrap();
         house.wishes("otto", Wish::Cancel { operation: holder, reason: "next round".to_owned() }).await.unwrap();
-        let known = one.history(&crate::house::viewer("ann"), HistoryQuery { before: None, limit: 3, operation: None }).await.unwrap();
+        let query = HistoryQuery { before: None, limit: 3, operation: None };
+        let known = Port::history(&*one, &crate::house::viewer("ann"), query).await.unwrap();
         let refusals = known.iter().filter(|entry| matches!(&entry.event, Event::Refused { asked, .. } if asked.contains("switchover"))).count();
         assert_eq!(refusals, 1, "the refusal is in the journal");
     }

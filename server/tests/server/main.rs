@@ -3,6 +3,7 @@
 
 mod house;
 mod program;
+mod receivers;
 mod world;
 
 mod accounts;
@@ -10,6 +11,9 @@ mod approvals;
 mod backup;
 mod browser;
 mod desks;
+mod notifications;
+mod observers;
+mod probes;
 mod routes;
 mod schema;
 mod secrets;

@@ -141,6 +141,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// Ends it as a power loss does.
+    pub fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Ends it in order; everything it ever said on both outputs.
     pub fn stop(mut self) -> String {
         let mut said = std::mem::take(&mut self.said);

@@ -25,6 +25,8 @@ enum Rule {
     SignedIn,
     /// Changes something: whoever holds this.
     With(Permission),
+    /// The same, where it takes more than an operation to do it: what those who hold it bring about, the journeys show.
+    Only(Permission),
 }
 
 /// The rule of a page, and an address of it.
@@ -33,12 +35,18 @@ fn page(path: &str) -> (Rule, &'static str) {
         "/" => (Rule::SignedIn, "/"),
         "/services" => (Rule::SignedIn, "/services?text=checkout"),
         "/services/{service}" => (Rule::SignedIn, "/services/checkout-api"),
+        "/failover" => (Rule::SignedIn, "/failover"),
+        "/failover/decisions" => (Rule::SignedIn, "/failover/decisions"),
+        "/failover/evacuate/{region}" => (Rule::SignedIn, "/failover/evacuate/us-east-1?mode=planned"),
+        "/failover/{service}" => (Rule::SignedIn, "/failover/checkout-api"),
+        "/failover/{service}/plan" => (Rule::SignedIn, "/failover/checkout-api/plan?mode=planned&to=us-west-2"),
         "/databases" => (Rule::SignedIn, "/databases"),
         "/databases/{cluster}" => (Rule::SignedIn, "/databases/users"),
         "/databases/{cluster}/plan" => (Rule::SignedIn, "/databases/users/plan?kind=switchover&node=pg-standby-west"),
         "/operations" => (Rule::SignedIn, "/operations"),
         "/operations/{operation}" => (Rule::SignedIn, "/operations/01890a5d-ac96-774b-bcce-b302099a8057"),
         "/journal" => (Rule::SignedIn, "/journal"),
+        "/notifications" => (Rule::SignedIn, "/notifications"),
         "/login" => (Rule::Everyone, "/login"),
         "/setup" => (Rule::Everyone, "/setup?token=x"),
         new => panic!("the page {new} has no rule here: who may see it?"),
@@ -51,13 +59,35 @@ fn function(path: &str) -> (Rule, &'static str) {
         "/api/strip" | "/api/overview" | "/api/databases" | "/api/operations" => (Rule::SignedIn, ""),
         "/api/services" => (Rule::SignedIn, "query[text]=checkout"),
         "/api/service" => (Rule::SignedIn, "id=checkout-api"),
-        "/api/journal" => (Rule::SignedIn, ""),
+        "/api/journal" | "/api/notifications" => (Rule::SignedIn, ""),
+        "/api/test_channel" => (Rule::Only(Permission::TestChannels), "channel=ops"),
+        "/api/acknowledge_incident" => (Rule::Only(Permission::Restrain), "incident=journal-broken%402026-01-02T03%3A04%3A05.000Z&reason=because"),
         "/api/cluster" => (Rule::SignedIn, "id=users"),
         "/api/plan" | "/api/plan_hash" => (Rule::SignedIn, "cluster=users&kind=switchover&node=pg-standby-west"),
         // There is no such operation: the answer says so to those who may ask.
         "/api/operation" => (Rule::SignedIn, "id=01890a5d-ac96-774b-bcce-b302099a8057"),
         // A cookie of one's own.
         "/api/choose_appearance" => (Rule::SignedIn, "theme=dark"),
+        "/api/failover" => (Rule::SignedIn, "page=1"),
+        "/api/failover_service" => (Rule::SignedIn, "id=checkout-api"),
+        "/api/decisions" => (Rule::SignedIn, "at=02:13"),
+        "/api/thresholds" => {
+            (Rule::SignedIn, "id=checkout-api&asked[failures]=2&asked[samples]=5&asked[recoveries]=&asked[wait]=20s&asked[period]=1h")
+        }
+        "/api/move_plan" | "/api/move_plan_hash" => (Rule::SignedIn, "service=checkout-api&mode=planned"),
+        "/api/evacuation_plan" | "/api/evacuation_plan_hash" => (Rule::SignedIn, "region=us-east-1&mode=planned"),
+        "/api/restrain" | "/api/release" => (Rule::Only(Permission::Restrain), "what=pause&minutes=60&reason=because&back=/failover"),
+        "/api/request_traffic" => (
+            Rule::Only(Permission::RequestOperation),
+            "id=01890a5d-ac96-774b-bcce-b302099a8057&service=checkout-api&mode=planned&to=us-west-2&plan_hash=x&reason=because",
+        ),
+        "/api/request_evacuation" => (
+            Rule::Only(Permission::RequestOperation),
+            "id=01890a5d-ac96-774b-bcce-b302099a8057&region=us-east-1&mode=planned&plan_hash=x&reason=because",
+        ),
+        "/api/skip_step" | "/api/escalate_operation" | "/api/commit_operation" | "/api/abort_operation" | "/api/acknowledge_operation" => {
+            (Rule::Only(Permission::RequestOperation), "id=01890a5d-ac96-774b-bcce-b302099a8057&reason=because")
+        }
         "/api/request_operation" | "/api/cancel_operation" | "/api/resume_operation" | "/api/close_operation" => {
             (Rule::With(Permission::RequestOperation), "")
         }
@@ -71,7 +101,7 @@ fn route(path: &str) -> (Rule, Method) {
     match path {
         "/login" | "/logout" | "/setup" => (Rule::Everyone, Method::POST),
         "/healthz" | "/readyz" => (Rule::Everyone, Method::GET),
-        "/live" => (Rule::SignedIn, Method::GET),
+        "/live" | "/pack" => (Rule::SignedIn, Method::GET),
         new => panic!("the route {new} has no rule here: who may use it?"),
     }
 }
@@ -134,7 +164,9 @@ async fn strangers_come_as_far_as_the_sign_in_page() {
     for path in routes() {
         let (rule, method) = route(path);
         let answer = stranger.send(method, path, &[], "name=x&password=y&token=z").await;
-        assert_eq!(answer.status == StatusCode::UNAUTHORIZED, rule != Rule::Everyone, "{path}: {}", answer.status);
+        // A download is followed like a link to a page.
+        let to_sign_in = path == "/pack" && answer.location() == "/login?next=%2Fpack";
+        assert_eq!(answer.status == StatusCode::UNAUTHORIZED || to_sign_in, rule != Rule::Everyone, "{path}: {}", answer.status);
         assert!(!gives_away(&answer), "{path}");
     }
     // Ways around: what looks like a public file, what looks like another path, what does not exist.
@@ -191,7 +223,7 @@ async fn prepared(house: &House, path: &str) -> OperationId {
     let operation = house.requested().await;
     if matches!(path, "/api/resume_operation" | "/api/close_operation") {
         let plan_hash = house.desk.picture().operation(&operation).unwrap().plan_hash.clone();
-        house.wishes("otto", Wish::Approve { operation, plan_hash, reason: "agreed".to_owned() }).await.unwrap();
+        house.wishes("otto", Wish::Approve { operation, plan_hash, accept_loss: false, reason: "agreed".to_owned() }).await.unwrap();
         let killed = [Event::OperationStarted { id: operation }, Event::OperationInDoubt { id: operation, why: "killed".to_owned() }];
         house.desk.record(&Actor::Lifeboat, |_| killed.to_vec()).await.unwrap();
     }
@@ -258,6 +290,43 @@ async fn only_the_roles_that_may_change_something_do() {
         }
     }
     assert_eq!(changing, 6, "functions that change something");
+}
+
+#[tokio::test]
+async fn everything_else_that_changes_something_is_refused_to_those_who_may_not() {
+    let house = House::with_people().await;
+    let mut refused = 0;
+    for role in Role::ALL {
+        let mut browser = house.signed_in(somebody(role)).await;
+        for path in functions() {
+            let (Rule::Only(permission), fields) = function(path) else { continue };
+            let answer = browser.post(path, fields).await;
+            let may_not = answer.body.contains(&format!("may not {permission}"));
+            assert_eq!(may_not, !permission.granted_to().contains(&role), "{role} {path}: {}", answer.body);
+            refused += usize::from(may_not);
+        }
+    }
+    assert_eq!(refused, 7 * 4 + 4 * 3, "roles that may not, over the functions");
+    assert!(house.desk.picture().records.operations.is_empty());
+}
+
+/// The right to rehearse is not the right to act (row 90): the same forms, and who may send them as a test.
+#[tokio::test]
+async fn a_tester_may_send_the_forms_of_tests_only() {
+    let house = House::with_people().await;
+    let forms = [("/api/request_traffic", "service=checkout-api&to=us-west-2"), ("/api/request_evacuation", "region=us-east-1")];
+    for role in Role::ALL {
+        let mut browser = house.signed_in(somebody(role)).await;
+        for (path, about) in forms {
+            for (mode, permission) in [("test", Permission::Rehearse), ("planned", Permission::RequestOperation)] {
+                let fields = format!("id=01890a5d-ac96-774b-bcce-b302099a8057&{about}&mode={mode}&plan_hash=x&reason=because");
+                let answer = browser.post(path, &fields).await;
+                let may_not = answer.body.contains(&format!("may not {permission}"));
+                assert_eq!(may_not, !permission.granted_to().contains(&role), "{role} {path} {mode}: {}", answer.body);
+            }
+        }
+    }
+    assert!(house.desk.picture().records.operations.is_empty());
 }
 
 /// The same form without JavaScript: the answer is a redirect back to the page, with the refusal.

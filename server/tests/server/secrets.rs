@@ -4,6 +4,7 @@
 use crate::{
     house::form,
     program::{Program, files_in, until},
+    receivers::{Behaviour, MailServer, WebService},
     world::ESTATE,
 };
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,9 @@ const AGENT: &str = "canary-agent-token-93bb12";
 const ACCOUNT: &str = "canary-account-password-5d20";
 const MISTYPED: &str = "canary-mistyped-password-88";
 const RESET: &str = "canary-reset-password-41aa";
+const HOOK: &str = "/services/canary-hook-1f80c2";
+const ROUTING: &str = "canary-routing-key-77de";
+const MAIL: &str = "canary-mail-password-20b9";
 
 /// What a fake received, so that the test knows that the secrets were really used.
 type Heard = Arc<Mutex<String>>;
@@ -69,8 +73,23 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
         .replace("http://127.0.0.1:1\"", &format!("http://127.0.0.1:{agent}\""))
         .replace("http://127.0.0.1:2\"", &format!("http://127.0.0.1:{agent}\""))
         .replace("port = 543", &format!("port = {database} # "));
-    let config = "agent_token_file = \"agent-token\"\n[database.users]\nuser = \"watcher\"\npassword_file = \"database-password\"\n";
-    let program = Program::new(config, &estate);
+    // Each of them repeats what it was sent, as some do.
+    let chat = WebService::start(Behaviour::Refuse(404, format!("there is no {HOOK} here"))).await;
+    let pager = WebService::start(Behaviour::Refuse(400, format!("unknown routing_key {ROUTING}"))).await;
+    let mail = MailServer::start(Behaviour::Refuse(535, format!("wrong password {MAIL}"))).await;
+    let config = format!(
+        "agent_token_file = \"agent-token\"\n[database.users]\nuser = \"watcher\"\npassword_file = \"database-password\"\n\
+         [channel.chat]\nkind = \"webhook\"\nurl_file = \"hook\"\n\
+         [channel.duty]\nkind = \"pagerduty\"\nrouting_key_file = \"routing\"\nurl = \"{}\"\n\
+         [channel.mail]\nkind = \"mail\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nuser = \"lifeboat\"\npassword_file = \"mail\"\n\
+         from = \"a@example.org\"\nto = [\"b@example.org\"]\n",
+        pager.url("/v2/enqueue"),
+        mail.port
+    );
+    let program = Program::new(&config, &estate);
+    program.write("hook", &format!("{}\n", chat.url(HOOK)));
+    program.write("routing", &format!("{ROUTING}\n"));
+    program.write("mail", &format!("{MAIL}\n"));
     program.write("agent-token", &format!("{AGENT}\n"));
     program.write("database-password", &format!("{DATABASE}\n"));
     let mut told = program.tell(&["user", "add", "ann", "--role", "operator", "--password-stdin"], ACCOUNT).fine();
@@ -104,8 +123,22 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
     assert!(at_database.lock().unwrap().contains(DATABASE), "the database was shown its password");
     assert!(at_agent.lock().unwrap().contains(AGENT), "the agents were shown their token");
 
+    for channel in ["chat", "duty", "mail"] {
+        let request = client.post(format!("{}/api/test_channel", server.address)).header("cookie", &cookie).header("origin", &server.address);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(format!("channel={channel}"));
+        told += &request.send().await.unwrap().text().await.unwrap();
+    }
+    until("the refusals are shown", async || {
+        let page = page("/notifications").await;
+        page.contains("there is no ••• here") && page.contains("unknown routing_key •••") && page.contains("wrong password •••")
+    })
+    .await;
+    assert!(chat.heard()[0].path == HOOK && pager.heard()[0].body["routing_key"] == ROUTING, "the channels were shown their secrets");
+    assert!(mail.commands().iter().any(|command| command.starts_with("AUTH PLAIN ")), "{:?}", mail.commands());
+
     for path in [
         "/",
+        "/notifications",
         "/services",
         "/services/user-database",
         "/databases",
@@ -130,7 +163,7 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
     places.extend(files.map(|(path, bytes)| (path.display().to_string(), bytes)));
     assert!(places.iter().any(|(place, bytes)| place.ends_with("lifeboat.db") && holds(bytes, "account-added")), "the journal was searched");
     for (place, bytes) in &places {
-        for secret in [DATABASE, AGENT, ACCOUNT, MISTYPED, RESET] {
+        for secret in [DATABASE, AGENT, ACCOUNT, MISTYPED, RESET, HOOK, ROUTING, MAIL] {
             assert!(!holds(bytes, secret), "{secret} is in {place}");
         }
     }

@@ -23,6 +23,28 @@ fn verdicts(value: &Value, way: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
+/// A server that answers, and whose board has stopped: nothing it shows is true any more.
+#[tokio::test]
+async fn f9_verdicts_that_nobody_looks_at_any_more_are_shown_as_unknown_and_the_server_is_not_healthy() {
+    let house = House::with_people().await;
+    let mut browser = house.browser();
+    assert_eq!(browser.get("/healthz").await.status, 200);
+    let now = chrono::Utc::now();
+    let mut observed = world::healthy(house.desk.estate(), now);
+    (observed.judged_at, observed.tick) = (Some(now), 7);
+    house.desk.put_up(observed.clone());
+    assert_eq!(browser.get("/healthz").await.status, 200);
+    (observed.judged_at, observed.tick) = (Some(now - chrono::TimeDelta::seconds(11)), 8);
+    house.desk.put_up(observed);
+    let answer = browser.get("/healthz").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (503, "watching has stalled"));
+    let picture = house.desk.picture();
+    let nodes = picture.observed.clusters.values().flat_map(|view| &view.nodes);
+    assert!(nodes.clone().count() == 3 && nodes.clone().all(|node| node.judgement.health == engine::health::Health::Unknown));
+    let plan = picture.plan(engine::failover::OperationKind::Switchover, &id("users"), Some(&id(world::WEST))).unwrap();
+    assert!(!plan.hard_blockers().is_empty(), "and nothing is moved because of it");
+}
+
 #[tokio::test]
 async fn without_a_server_the_store_is_read_and_nothing_is_green() {
     // Readings from a minute ago, all of them good, and nobody who looks now.
@@ -52,6 +74,45 @@ async fn without_a_server_the_store_is_read_and_nothing_is_green() {
     let words = program.run(&["status"]);
     assert_eq!(words.code, said.code);
     assert!(words.out.contains("NO SERVER ANSWERS") && words.out.contains("read 1m "), "{}", words.out);
+}
+
+#[tokio::test]
+async fn row_65_the_offline_pack_can_be_downloaded() {
+    let house = House::with_people().await;
+    house.desk.put_up(world::healthy(house.desk.estate(), chrono::Utc::now()));
+    let pack = house.signed_in(crate::house::somebody(engine::access::Role::Viewer)).await.get("/pack").await;
+    assert_eq!(pack.status, 200);
+    assert!(pack.body.contains("from the running server") && pack.body.contains("pg_promote") && pack.body.contains(EAST), "{}", pack.body);
+    assert!(pack.header("content-disposition").contains("attachment"));
+}
+
+#[tokio::test]
+async fn row_65_without_a_server_the_pack_is_written_from_the_store_and_says_so() {
+    let house = House::with_people().await;
+    house.desk.store().close().await;
+    let program = Program::around(house.folder, "", ESTATE);
+    let said = program.run(&["pack", "pack.html"]);
+    assert_eq!(said.code, 2, "what nobody watches is not known: {said:?}");
+    let pack = std::fs::read_to_string(program.path("pack.html")).unwrap();
+    assert!(pack.contains("NO SERVER ANSWERS") && pack.contains(EAST) && !pack.contains("Nothing was known to be wrong"), "{pack}");
+    let refused = program.run(&["pack", "no/such/folder/pack.html"]);
+    assert!(refused.code == 1 && refused.err.contains("cannot be written"), "{refused:?}");
+}
+
+#[test]
+fn row_65_a_running_server_gives_the_pack_to_the_command_line() {
+    let program = Program::plain();
+    let running = program.serve("error");
+    let said = program.run(&["pack", "pack.html"]);
+    drop(running);
+    assert_eq!(said.code, 0, "{said:?}");
+    let pack = std::fs::read_to_string(program.path("pack.html")).unwrap();
+    assert!(pack.contains("from the running server") && pack.contains("Offline pack of plain"), "{pack}");
+    let left: Vec<_> = std::fs::read_dir(program.folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "no draft is left: {left:?}");
 }
 
 /// An estate with nothing to watch has nothing wrong with it either, and still nobody is watching.

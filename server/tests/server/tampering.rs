@@ -185,7 +185,7 @@ async fn a_journal_cut_under_a_running_server_is_noticed_at_the_next_entry() {
 async fn a_holder_the_journal_does_not_know_is_an_error_and_not_an_endless_try() {
     let house = House::with_people().await;
     let pool = behind_its_back(&house.data()).await;
-    let hold = "insert into operation (id, cluster, kind, state) values ($1, 'users', 'failover', 'approved')";
+    let hold = "insert into operation (id, scope, kind, state) values ($1, 'cluster/users', 'failover', 'approved')";
     sqlx::query(hold).bind(operation_id().to_string()).execute(&pool).await.unwrap();
     let second = sqlx::query(hold).bind(operation_id().to_string()).execute(&pool).await.unwrap_err();
     assert!(second.as_database_error().unwrap().is_unique_violation(), "the database refuses a second one: {second}");

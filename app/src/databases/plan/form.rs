@@ -6,13 +6,14 @@ use crate::{
     operations::{calls::RequestOperation, refused::Refused},
     ui::{
         button::{Submit, Weight},
+        post::{Answers, Post},
         text_area::TextArea,
     },
 };
-use leptos::{form::ActionForm, prelude::*, server_fn::ServerFn};
+use leptos::{prelude::*, server_fn::ServerFn};
 
 #[component]
-pub fn RequestForm(page: PlanPage, action: ServerAction<RequestOperation>, changed: RwSignal<bool>) -> impl IntoView {
+pub fn RequestForm(page: PlanPage, answers: Answers, changed: RwSignal<bool>) -> impl IntoView {
     let form = page.form;
     let follows = if form.needs_approval {
         "Nothing is done until a second person approves exactly this plan, within 30 minutes."
@@ -20,7 +21,7 @@ pub fn RequestForm(page: PlanPage, action: ServerAction<RequestOperation>, chang
         "It starts at once; no second person is asked, because it moves no writes."
     };
     view! {
-        <ActionForm action=action>
+        <Post path=RequestOperation::PATH answers>
             <input type="hidden" name="id" value=form.id.to_string()/>
             <input type="hidden" name="kind" value=page.kind.to_string()/>
             <input type="hidden" name="cluster" value=page.cluster.to_string()/>
@@ -36,15 +37,15 @@ pub fn RequestForm(page: PlanPage, action: ServerAction<RequestOperation>, chang
             <TextArea name="reason" label="Why" hint="At least 3 characters. The second person reads it, and the journal keeps it." rows=3 min_length=3 max_length=1000/>
             <p class="quiet">{follows}</p>
             <fieldset class="bare" disabled=move || changed.get()><Submit does=form.does weight=Weight::Main/></fieldset>
-        </ActionForm>
-        <Refused answer=action.value() path=RequestOperation::PATH/>
+        </Post>
+        <Refused answers path=RequestOperation::PATH/>
     }
     .settled()
 }
 
 /// The checks that this would set aside, each in full.
 #[component]
-fn Override(checks: Vec<Obstacle>) -> impl IntoView {
+pub fn Override(checks: Vec<Obstacle>) -> impl IntoView {
     view! {
         <div class="override">
             <p><strong>"These checks speak against it:"</strong></p>

@@ -13,10 +13,13 @@ use crate::{
         view::NodeRow,
     },
     live::{hold, watch},
-    operations::{calls::RequestOperation, words::bytes_in_words},
-    ui::{icon::Icon, state::Badge, time::Age, title::PageTitle, trouble::watched},
+    operations::words::bytes_in_words,
+    ui::{icon::Icon, post::Answers, state::Badge, time::Age, title::PageTitle, trouble::watched},
 };
-use engine::{failover::OperationKind, time::Instant};
+use engine::{
+    failover::OperationKind,
+    time::{Instant, Span},
+};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
@@ -41,33 +44,46 @@ pub fn PlanPage() -> impl IntoView {
         let now = present.get().and_then(Result::ok).map(|seen| seen.value);
         changed.set(shown.zip(now).is_some_and(|(shown, now)| shown != now));
     });
-    let action = ServerAction::<RequestOperation>::new();
+    let answers = Answers::new();
+    view! {
+        <Changed changed again=Callback::new(move |()| page.refetch())/>
+        {watched(page, move |page| view! { <Whole page answers changed/> })}
+    }
+    .settled()
+}
+
+/// Says that what is shown is no longer what would be done.
+#[component]
+pub fn Changed(changed: RwSignal<bool>, again: Callback<()>) -> impl IntoView {
     view! {
         <Show when=move || changed.get()>
             <div class="trouble" role="alert">
                 <Icon name="act"/>
                 <div>
                     <p class="what">"What would be done has changed since you opened this page."</p>
-                    <p class="next"><button type="button" class="button main" on:click=move |_| page.refetch()>"Show the plan as it is now"</button></p>
+                    <p class="next"><button type="button" class="button main" on:click=move |_| again.run(())>"Show the plan as it is now"</button></p>
                 </div>
             </div>
         </Show>
-        {watched(page, move |page| view! { <Whole page action changed/> })}
     }
-    .settled()
 }
 
 #[component]
-fn Whole(page: Page, action: ServerAction<RequestOperation>, changed: RwSignal<bool>) -> impl IntoView {
+fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView {
     let now = page.now;
     let heading = if page.kind == OperationKind::Rejoin { "Which node" } else { "Who takes over" };
     let cluster = page.cluster.to_string();
+    let interrupted = match page.kind {
+        OperationKind::Rejoin => "Nobody is interrupted; these rely on the cluster:",
+        OperationKind::Switchover => "Without writes from the closing of the route until the new primary is proven:",
+        _ => "Without writes since the primary failed, until the new one is proven:",
+    };
     view! {
         <PageTitle title=page.title.clone()>
             {match page.kind {
                 OperationKind::Switchover => "Planned switchover of ",
                 OperationKind::Failover => "Emergency failover of ",
-                OperationKind::Rejoin => "Rejoin in ",
+                _ => "Rejoin in ",
             }}
             <a href=format!("/databases/{cluster}")>{cluster.clone()}</a>
             ". Nothing happens before you ask for it below."
@@ -76,29 +92,37 @@ fn Whole(page: Page, action: ServerAction<RequestOperation>, changed: RwSignal<b
         <div class="plan">
             <div class="plan-main">
                 <Obstacles title="This cannot be done now" obstacles=page.hard.clone()/>
-                <section class="panel" aria-labelledby="steps-title">
-                    <h2 id="steps-title">"What will be done, in this order"</h2>
-                    {if page.steps.is_empty() {
-                        view! { <p class="quiet">"There are no steps: see above what stands in the way."</p> }.settled()
-                    } else {
-                        view! { <ol class="planned">{page.steps.clone().into_iter().map(|step| view! { <Planned step/> }).collect_view()}</ol> }.settled()
-                    }}
-                </section>
+                <Steps steps=page.steps.clone()/>
                 <section class="panel" aria-labelledby="choice-title">
                     <h2 id="choice-title">{heading}</h2>
                     <ul class="choices">{page.choices.clone().into_iter().map(|choice| view! { <Chosen choice kind=page.kind/> }).collect_view()}</ul>
                 </section>
-                <Request page=page.clone() action changed/>
+                <Request page=page.clone() answers changed/>
             </div>
             <div class="plan-side">
                 <LossPanel loss=page.loss.clone()/>
-                <Blast affected=page.affected.clone() kind=page.kind/>
-                <Targets page=page.clone()/>
+                <Blast affected=page.affected.clone() says=interrupted/>
+                <Targets rto=page.rto rpo=page.rpo outage_since=page.outage_since now/>
                 <Present nodes=page.nodes.clone() now/>
                 <Protection shield=page.protection.clone() now/>
                 <Routing route=page.route.clone() now/>
             </div>
         </div>
+    }
+    .settled()
+}
+
+#[component]
+pub fn Steps(steps: Vec<PlannedStep>) -> impl IntoView {
+    view! {
+        <section class="panel" aria-labelledby="steps-title">
+            <h2 id="steps-title">"What will be done, in this order"</h2>
+            {if steps.is_empty() {
+                view! { <p class="quiet">"There are no steps: see above what stands in the way."</p> }.settled()
+            } else {
+                view! { <ol class="planned">{steps.into_iter().map(|step| view! { <Planned step/> }).collect_view()}</ol> }.settled()
+            }}
+        </section>
     }
     .settled()
 }
@@ -134,7 +158,7 @@ fn Chosen(choice: Choice, kind: OperationKind) -> impl IntoView {
     let link = (!choice.chosen && choice.legal).then(|| {
         let does = match kind {
             OperationKind::Rejoin => format!("Plan to rejoin {} instead", choice.node),
-            OperationKind::Switchover | OperationKind::Failover => format!("Plan with {} instead", choice.node),
+            _ => format!("Plan with {} instead", choice.node),
         };
         view! { <a href=choice.href>{does}</a> }
     });
@@ -162,7 +186,7 @@ fn Chosen(choice: Choice, kind: OperationKind) -> impl IntoView {
 }
 
 #[component]
-fn Obstacles(title: &'static str, obstacles: Vec<Obstacle>) -> impl IntoView {
+pub fn Obstacles(title: &'static str, obstacles: Vec<Obstacle>) -> impl IntoView {
     (!obstacles.is_empty()).then(|| {
         let item = |obstacle: Obstacle| view! { <li><strong>{obstacle.what}"."</strong>" "{obstacle.way_out}</li> };
         view! {
@@ -175,7 +199,7 @@ fn Obstacles(title: &'static str, obstacles: Vec<Obstacle>) -> impl IntoView {
 }
 
 #[component]
-fn Request(page: Page, action: ServerAction<RequestOperation>, changed: RwSignal<bool>) -> impl IntoView {
+fn Request(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView {
     let body = if let Some(held) = page.held_by.clone() {
         view! {
             <p>"The cluster is held by "<a href=format!("/operations/{}", held.id)>{held.title}</a>", requested by "{held.requested_by.to_string()}": "
@@ -187,13 +211,13 @@ fn Request(page: Page, action: ServerAction<RequestOperation>, changed: RwSignal
     } else if !page.hard.is_empty() {
         view! { <p>"It cannot be requested now; what stands in the way is listed "<a href="#content" rel="external">"above"</a>"."</p> }.settled()
     } else {
-        view! { <RequestForm page action changed/> }.settled()
+        view! { <RequestForm page answers changed/> }.settled()
     };
     view! { <section class="panel request" aria-labelledby="request-title"><h2 id="request-title">"Ask for it"</h2>{body}</section> }
 }
 
 #[component]
-fn LossPanel(loss: Loss) -> impl IntoView {
+pub fn LossPanel(loss: Loss) -> impl IntoView {
     let word = if loss.zero { "no loss" } else { "data may be lost" };
     view! {
         <section class="panel" aria-labelledby="loss-title">
@@ -206,12 +230,7 @@ fn LossPanel(loss: Loss) -> impl IntoView {
 }
 
 #[component]
-fn Blast(affected: Vec<Affected>, kind: OperationKind) -> impl IntoView {
-    let says = match kind {
-        OperationKind::Rejoin => "Nobody is interrupted; these rely on the cluster:",
-        OperationKind::Switchover => "Without writes from the closing of the route until the new primary is proven:",
-        OperationKind::Failover => "Without writes since the primary failed, until the new one is proven:",
-    };
+pub fn Blast(affected: Vec<Affected>, says: &'static str) -> impl IntoView {
     let item = |affected: Affected| view! { <li><a href=format!("/services/{}", affected.service)>{affected.service.clone()}</a>{affected.tier.map(|tier| view! { <span class="quiet">{format!(" tier {tier}")}</span> })}</li> };
     view! {
         <section class="panel" aria-labelledby="affected-title">
@@ -224,15 +243,14 @@ fn Blast(affected: Vec<Affected>, kind: OperationKind) -> impl IntoView {
 }
 
 #[component]
-fn Targets(page: Page) -> impl IntoView {
-    let or_none = |span: Option<engine::time::Span>| span.map_or_else(|| "none declared".to_owned(), |span| span.to_string());
-    let now = page.now;
+pub fn Targets(rto: Option<Span>, rpo: Option<Span>, outage_since: Option<Instant>, now: Instant) -> impl IntoView {
+    let or_none = |span: Option<Span>| span.map_or_else(|| "none declared".to_owned(), |span| span.to_string());
     view! {
         <section class="panel" aria-labelledby="targets-title">
             <h2 id="targets-title">"Objectives"</h2>
             <dl class="facts">
-                <dt>"RTO"</dt><dd>{or_none(page.rto)}{page.outage_since.map(|since| view! { ", used up so far: "<Age since now/> })}</dd>
-                <dt>"RPO"</dt><dd>{or_none(page.rpo)}</dd>
+                <dt>"RTO"</dt><dd>{or_none(rto)}{outage_since.map(|since| view! { ", used up so far: "<Age since now/> })}</dd>
+                <dt>"RPO"</dt><dd>{or_none(rpo)}</dd>
             </dl>
         </section>
     }

@@ -13,14 +13,14 @@ use crate::{
 use engine::{
     access::Permission,
     databases::{Candidate, LossBound},
-    failover::{Blocker, OperationKind, Plan},
+    failover::{Blocker, DatabaseChange, Mode, OperationKind, Plan},
     id::{ClusterId, NodeId, OperationId},
     picture::Picture,
     time::{Instant, Span},
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct PlanPage {
     pub now: Instant,
     pub cluster: ClusterId,
@@ -51,7 +51,7 @@ pub struct PlanPage {
 }
 
 /// One step as it would be done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct PlannedStep {
     pub does: String,
     pub limit: Span,
@@ -62,7 +62,7 @@ pub struct PlannedStep {
 }
 
 /// One node with what speaks for and against it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Choice {
     pub node: NodeId,
     pub region: String,
@@ -79,7 +79,7 @@ pub struct Choice {
 }
 
 /// What may be lost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Loss {
     pub tone: Tone,
     pub says: String,
@@ -89,21 +89,21 @@ pub struct Loss {
 }
 
 /// A service that is interrupted meanwhile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Affected {
     pub service: String,
     pub tier: Option<u8>,
 }
 
 /// What stands in the way, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Obstacle {
     pub what: String,
     pub way_out: String,
 }
 
 /// What the form sends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Form {
     pub id: OperationId,
     pub node: Option<NodeId>,
@@ -124,15 +124,13 @@ impl PlanPage {
     /// `id` is the operation's, if the form is sent. `None` where there is no such cluster, or a rejoin names no node.
     pub fn of(picture: &Picture, viewer: &Viewer, asked: &Asked, id: OperationId) -> Option<Self> {
         let plan = picture.plan(asked.kind, &asked.cluster, asked.node.as_ref())?;
+        let change = plan.database()?;
         let cluster = ClusterPage::of(picture, &asked.cluster)?;
-        let obstacles = |blockers: Vec<&Blocker>| {
-            blockers.into_iter().map(|blocker| Obstacle { what: blocker.to_string(), way_out: words::way_out(blocker).to_owned() }).collect()
-        };
         let choices = match asked.kind {
-            OperationKind::Rejoin => rejoiners(&cluster, &plan),
-            OperationKind::Switchover | OperationKind::Failover => {
-                let best = plan.candidates.first().filter(|candidate| candidate.is_eligible()).map(|candidate| candidate.node.clone());
-                plan.candidates.iter().map(|candidate| choice(candidate, &plan, best.as_ref())).collect()
+            OperationKind::Rejoin => rejoiners(&cluster, change, plan.kind),
+            _ => {
+                let best = change.candidates.first().filter(|candidate| candidate.is_eligible()).map(|candidate| candidate.node.clone());
+                change.candidates.iter().map(|candidate| choice(candidate, change, plan.kind, best.as_ref())).collect()
             }
         };
         Some(Self {
@@ -143,24 +141,17 @@ impl PlanPage {
             steps: steps(&plan),
             choices,
             loss: Loss::of(&plan),
-            affected: plan
-                .affected
-                .iter()
-                .map(|id| Affected { service: id.to_string(), tier: picture.estate.service(id).map(|service| service.tier.number()) })
-                .collect(),
+            affected: affected(picture, &plan),
             rto: plan.rto,
             rpo: plan.rpo,
             outage_since: plan.outage_since,
             hard: obstacles(plan.hard_blockers()),
             overridable: obstacles(plan.overridable_blockers()),
             held_by: cluster.active,
-            barred: barred(viewer),
+            barred: barred(viewer, &plan),
             form: Form {
                 id,
-                node: match asked.kind {
-                    OperationKind::Rejoin => plan.source.clone(),
-                    OperationKind::Switchover | OperationKind::Failover => plan.target.clone(),
-                },
+                node: if asked.kind == OperationKind::Rejoin { change.source.clone() } else { change.target.clone() },
                 plan_hash: plan.hash(),
                 does: words::request_in_words(&plan),
                 needs_approval: plan.requires_approval(),
@@ -178,43 +169,55 @@ impl PlanPage {
     }
 }
 
-fn barred(viewer: &Viewer) -> Option<String> {
-    if viewer.may(Permission::RequestOperation) {
+/// What stands in the way, with the way out of each.
+pub fn obstacles<'a>(blockers: impl IntoIterator<Item = &'a Blocker>) -> Vec<Obstacle> {
+    blockers.into_iter().map(|blocker| Obstacle { what: blocker.to_string(), way_out: words::way_out(blocker).to_owned() }).collect()
+}
+
+pub fn affected(picture: &Picture, plan: &Plan) -> Vec<Affected> {
+    let tier = |id| picture.estate.service(id).map(|service| service.tier.number());
+    plan.affected.iter().map(|id| Affected { service: id.to_string(), tier: tier(id) }).collect()
+}
+
+/// Why this person cannot request a plan.
+pub fn barred(viewer: &Viewer, plan: &Plan) -> Option<String> {
+    let permission = if plan.mode() == Mode::Test { Permission::Rehearse } else { Permission::RequestOperation };
+    if viewer.may(permission) {
         return None;
     }
-    let roles: Vec<_> = Permission::RequestOperation.granted_to().iter().map(ToString::to_string).collect();
+    let roles: Vec<_> = permission.granted_to().iter().map(ToString::to_string).collect();
     Some(format!("You may look at this plan; requesting it takes the role {}.", roles.join(" or ")))
 }
 
-fn steps(plan: &Plan) -> Vec<PlannedStep> {
+pub fn steps(plan: &Plan) -> Vec<PlannedStep> {
     plan.steps
         .iter()
         .map(|step| PlannedStep {
-            does: words::step_in_words(&step.action),
+            does: words::step_of(plan, &step.action),
             limit: step.timeout,
             if_it_fails: words::failure_in_words(step.on_failure).to_owned(),
-            undo: step.undo.as_ref().map(words::step_in_words),
+            undo: step.undo.as_ref().map(|undo| words::step_of(plan, undo)),
             no_way_back: matches!(step.action, engine::failover::Action::Promote { .. }),
         })
         .collect()
 }
 
-fn choice(candidate: &Candidate, plan: &Plan, best: Option<&NodeId>) -> Choice {
+fn choice(candidate: &Candidate, change: &DatabaseChange, kind: OperationKind, best: Option<&NodeId>) -> Choice {
     let legal = candidate.is_eligible();
     Choice {
         node: candidate.node.clone(),
         region: candidate.region.to_string(),
-        chosen: plan.target.as_ref() == Some(&candidate.node),
+        chosen: change.target.as_ref() == Some(&candidate.node),
         best: best == Some(&candidate.node),
         legal,
         reasons: if legal { candidate.reasons.clone() } else { candidate.exclusions.iter().map(ToString::to_string).collect() },
-        behind: candidate.bytes_behind.filter(|_| plan.source.as_ref() != Some(&candidate.node)),
+        behind: candidate.bytes_behind.filter(|_| change.source.as_ref() != Some(&candidate.node)),
         position: candidate.position.map(|position| position.to_string()),
-        href: format!("/databases/{}/plan?kind={}&node={}", plan.cluster, plan.kind, candidate.node),
+        href: format!("/databases/{}/plan?kind={kind}&node={}", change.cluster, candidate.node),
     }
 }
 
-fn rejoiners(cluster: &ClusterPage, plan: &Plan) -> Vec<Choice> {
+fn rejoiners(cluster: &ClusterPage, change: &DatabaseChange, kind: OperationKind) -> Vec<Choice> {
     cluster
         .nodes
         .iter()
@@ -222,21 +225,25 @@ fn rejoiners(cluster: &ClusterPage, plan: &Plan) -> Vec<Choice> {
         .map(|node| Choice {
             node: node.node.clone(),
             region: node.region.to_string(),
-            chosen: plan.source.as_ref() == Some(&node.node),
+            chosen: change.source.as_ref() == Some(&node.node),
             best: false,
             legal: node.can_rejoin,
             reasons: vec![node.why.as_ref().map_or_else(|| format!("it is {}", node.standing), |why| format!("it is {}: {why}", node.standing))],
             behind: node.lag.and_then(|lag| lag.bytes),
             position: node.position.clone(),
-            href: format!("/databases/{}/plan?kind={}&node={}", plan.cluster, plan.kind, node.node),
+            href: format!("/databases/{}/plan?kind={kind}&node={}", change.cluster, node.node),
         })
         .collect()
 }
 
 impl Loss {
-    fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &Plan) -> Self {
         let against_rpo = match (&plan.loss, plan.rpo) {
             (LossBound::AtMost { unseen, .. }, Some(rpo)) if *unseen <= rpo => Some(format!("Within the RPO of {rpo}.")),
+            (LossBound::Open { since, .. }, Some(rpo)) => {
+                let so_far = Span::between(*since, plan.made_at);
+                Some(format!("{} so far, and it grows until the fence; the RPO is {rpo}.", so_far.rough()))
+            }
             (LossBound::AtMost { .. }, Some(rpo)) => Some(format!("It can exceed the RPO of {rpo}.")),
             (LossBound::Unknown { .. }, Some(rpo)) => Some(format!("Whether the RPO of {rpo} is kept cannot be said.")),
             (LossBound::Zero { .. }, _) | (_, None) => None,
@@ -245,7 +252,7 @@ impl Loss {
             tone: match (&plan.loss, plan.rpo) {
                 (LossBound::Zero { .. }, _) => Tone::Ok,
                 (LossBound::AtMost { unseen, .. }, Some(rpo)) if *unseen <= rpo => Tone::Watch,
-                (LossBound::AtMost { .. }, _) => Tone::Act,
+                (LossBound::AtMost { .. } | LossBound::Open { .. }, _) => Tone::Act,
                 (LossBound::Unknown { .. }, _) => Tone::Unknown,
             },
             says: words::loss_in_words(plan.kind, &plan.loss),

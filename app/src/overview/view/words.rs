@@ -39,7 +39,7 @@ impl Overview {
             lines.extend(cluster.nodes.iter().map(|node| node.in_words(now)));
         }
         for operation in self.pending_approvals.iter().chain(&self.running) {
-            lines.push(format!("operation {}: {} of {}, {:?}", operation.id, operation.kind, operation.cluster, operation.state));
+            lines.push(format!("operation {}: {} of {}, {:?}", operation.id, operation.kind, operation.scope.name(), operation.state));
         }
         lines.push(format!(
             "findings: {}; journal: {} entries{}",

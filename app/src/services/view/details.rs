@@ -9,9 +9,9 @@ use engine::{
     picture::Picture,
     time::{Instant, Span},
 };
-use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Details {
     pub now: Instant,
     pub id: ServiceId,
@@ -30,12 +30,14 @@ pub struct Details {
     pub affected: Vec<ServiceId>,
     pub affected_total: usize,
     pub endpoints: Vec<EndpointLine>,
+    /// Its clients are sent to regions, and can be moved.
+    pub moves: bool,
     /// The database cluster behind it.
     pub cluster: Option<ClusterId>,
     pub findings: Vec<Complaint>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Neighbour {
     pub id: ServiceId,
     /// `None` where no service of that name exists.
@@ -43,7 +45,7 @@ pub struct Neighbour {
 }
 
 /// One endpoint and the verdict on it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct EndpointLine {
     pub region: RegionId,
     pub target: String,
@@ -55,7 +57,7 @@ pub struct EndpointLine {
     pub took: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
 pub struct Complaint {
     pub tone: Tone,
     pub what: String,
@@ -93,6 +95,7 @@ impl Details {
             affected_total: affected.len(),
             affected: affected.into_iter().take(Self::NEIGHBOURS_SHOWN).collect(),
             endpoints: service.endpoints.iter().map(|endpoint| EndpointLine::of(picture, id, &endpoint.region, &endpoint.target)).collect(),
+            moves: service.traffic.is_some(),
             cluster: estate.clusters.iter().find(|cluster| &cluster.service == id).map(|cluster| cluster.id.clone()),
             findings: findings
                 .map(|finding| Complaint {
@@ -106,7 +109,8 @@ impl Details {
     }
 }
 
-fn strategy_in_words(picture: &Picture, id: &engine::id::StrategyId) -> String {
+/// A declared strategy in a sentence.
+pub fn strategy_in_words(picture: &Picture, id: &engine::id::StrategyId) -> String {
     use engine::estate::{FailoverMode, Replication, StrategyKind};
     let Some(strategy) = picture.estate.strategy(id) else {
         return format!("{id}, which is not declared");

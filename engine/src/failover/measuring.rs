@@ -1,0 +1,40 @@
+//! What an operation may measure of itself: the recovery time, once its end is reached, and only where the clock that
+//! measured it was not set in between.
+
+use super::{Action, Mode, Operation, OperationKind, State, StepState};
+use crate::time::{Instant, Span};
+
+/// How long clients had to do without, now that step `at` was done; `None` where that step is not what ends it, and where it
+/// cannot be said.
+///
+/// Counted from the first failed probe of what was left, in a planned move from the moment the route was closed.
+pub fn recovery_time(operation: &Operation, at: usize, now: Instant) -> Option<Span> {
+    if !ends_the_wait(operation, at) {
+        return None;
+    }
+    let begins = |action: &Action| matches!(action, Action::CloseRoute { .. } | Action::SendClients { .. } | Action::MoveWave { .. });
+    let steps = operation.plan.steps.iter().zip(&operation.steps);
+    let closed = || steps.clone().find(|(step, _)| begins(&step.action)).and_then(|(_, record)| record.started_at);
+    let since = operation.plan.outage_since.or_else(closed)?;
+    // Two readings of a clock that was set in between say nothing about the time between them.
+    let comparable = operation.clock_set.is_none() && since <= now;
+    comparable.then(|| Span::between(since, now))
+}
+
+/// Whether clients are served again with step `at`. One wave of an evacuation is not all of it, and a test keeps nobody waiting.
+fn ends_the_wait(operation: &Operation, at: usize) -> bool {
+    let Some(step) = operation.plan.steps.get(at).filter(|_| operation.mode() != Mode::Test) else { return false };
+    match step.action {
+        Action::ProveWrite { .. } | Action::ProveClients { .. } => true,
+        Action::MoveWave { .. } => operation.steps.iter().enumerate().all(|(other, record)| other == at || record.state == StepState::Done),
+        _ => false,
+    }
+}
+
+impl Operation {
+    /// The measured recovery time. Of an evacuation that left something behind nothing was measured, whatever its waves took.
+    pub fn recovery_time(&self) -> Option<Span> {
+        let whole = self.plan.kind != OperationKind::Evacuation || (self.state == State::Succeeded && self.mode() != Mode::Test);
+        self.measured.recovery_time.filter(|_| whole)
+    }
+}

@@ -1,0 +1,271 @@
+//! Steps: what an operation does to the world, one thing at a time, and what follows when one fails.
+
+use crate::{
+    estate::AtEnd,
+    id::{ClusterId, HookId, MonitoringId, NodeId, RegionId, Scope, ServiceId},
+    time::Span,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One thing a step does to the world. Each is idempotent: it looks first, and doing it twice does it once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Action {
+    /// Read the node afresh and refuse if it could not take over.
+    CheckTarget {
+        node: NodeId,
+    },
+    /// No client reaches any node through the router, and open client connections are closed.
+    CloseRoute {
+        was: Option<NodeId>,
+    },
+    /// Clients reach exactly this node.
+    OpenRoute {
+        node: NodeId,
+    },
+    /// Stop the node cleanly through its host agent.
+    StopNode {
+        node: NodeId,
+    },
+    StartNode {
+        node: NodeId,
+    },
+    /// Wait until the target holds every byte the stopped source wrote.
+    CatchUp {
+        source: NodeId,
+        target: NodeId,
+    },
+    /// Make sure that the node cannot take a write any more.
+    Fence {
+        node: NodeId,
+        by: FenceMeans,
+    },
+    Promote {
+        node: NodeId,
+    },
+    /// The node says of itself that it is writable, on a new timeline.
+    VerifyWritable {
+        node: NodeId,
+    },
+    /// Write a row through the router as a client would, and read it back.
+    ProveWrite {
+        node: NodeId,
+    },
+    /// Let these nodes follow `upstream`.
+    Repoint {
+        nodes: Vec<NodeId>,
+        upstream: NodeId,
+    },
+    /// Count what the fenced node wrote that the promoted one does not have.
+    MeasureLoss {
+        source: NodeId,
+        target: NodeId,
+        /// The one `source` wrote on.
+        timeline: u32,
+    },
+    /// A checkpoint on the primary; without it `pg_rewind` was seen to call a diverged node sound.
+    Checkpoint {
+        node: NodeId,
+    },
+    /// Take back what the node wrote beyond the common history; copy it anew where that is not possible.
+    Rewind {
+        node: NodeId,
+        from: NodeId,
+    },
+    /// Start the node as a standby of `upstream`.
+    Follow {
+        node: NodeId,
+        upstream: NodeId,
+    },
+    /// Each of these streams from `upstream`, on its timeline.
+    ProveStreaming {
+        nodes: Vec<NodeId>,
+        upstream: NodeId,
+    },
+    /// Probe the service in these regions afresh and refuse if one does not answer well.
+    CheckRegions {
+        service: ServiceId,
+        regions: BTreeSet<RegionId>,
+    },
+    /// Look where the data that the service needs is written, and refuse where it is written nowhere.
+    CheckData {
+        service: ServiceId,
+        clusters: Vec<ClusterId>,
+    },
+    /// Clients are sent to exactly these regions; sessions elsewhere are closed.
+    SendClients {
+        service: ServiceId,
+        to: BTreeSet<RegionId>,
+    },
+    /// Do everything that sending clients there would need, except sending them.
+    Rehearse {
+        service: ServiceId,
+        to: BTreeSet<RegionId>,
+    },
+    /// Move these members of an evacuation, some at a time, each by an operation of its own.
+    MoveWave {
+        region: RegionId,
+        wave: usize,
+        members: Vec<Scope>,
+    },
+    /// Come in as a client does, see an answer from one of these regions, and read the routing back.
+    ProveClients {
+        service: ServiceId,
+        to: BTreeSet<RegionId>,
+    },
+    /// Wait until somebody commits the move or rolls it back; where nobody does either, `then` follows.
+    AwaitCommit {
+        service: ServiceId,
+        /// The regions that clients would be sent back to.
+        from: BTreeSet<RegionId>,
+        window: Span,
+        then: AtEnd,
+    },
+    /// Run the program that the server's configuration has under this name.
+    RunHook {
+        hook: HookId,
+        moment: HookMoment,
+    },
+    /// Silence the alerts to be expected of what is left, for no longer than `lasts`.
+    SilenceAlerts {
+        monitoring: BTreeSet<MonitoringId>,
+        services: BTreeSet<ServiceId>,
+        regions: BTreeSet<RegionId>,
+        lasts: Span,
+    },
+    /// End the silence of this operation.
+    EndSilence {
+        monitoring: BTreeSet<MonitoringId>,
+    },
+    /// Have it stand in monitoring what was done.
+    Annotate {
+        monitoring: BTreeSet<MonitoringId>,
+    },
+    /// Ask monitoring whether it would take what would be told, and write nothing.
+    RehearseMonitoring {
+        monitoring: BTreeSet<MonitoringId>,
+        services: BTreeSet<ServiceId>,
+        regions: BTreeSet<RegionId>,
+    },
+}
+
+impl Action {
+    /// Whether a person may leave it out of an operation that stands in doubt: not what keeps two writers apart, what moves
+    /// the writes or the clients, nor the proof that the end was reached (`Operation::may_skip` knows what that is).
+    pub fn may_be_skipped(&self) -> bool {
+        match self {
+            Action::CheckTarget { .. }
+            | Action::CheckRegions { .. }
+            | Action::CheckData { .. }
+            | Action::Rehearse { .. }
+            | Action::MoveWave { .. }
+            | Action::Repoint { .. }
+            | Action::MeasureLoss { .. }
+            | Action::StartNode { .. }
+            | Action::ProveStreaming { .. }
+            | Action::RunHook { .. }
+            | Action::SilenceAlerts { .. }
+            | Action::EndSilence { .. }
+            | Action::Annotate { .. }
+            | Action::RehearseMonitoring { .. } => true,
+            Action::CloseRoute { .. }
+            | Action::OpenRoute { .. }
+            | Action::StopNode { .. }
+            | Action::CatchUp { .. }
+            | Action::Fence { .. }
+            | Action::Promote { .. }
+            | Action::VerifyWritable { .. }
+            | Action::ProveWrite { .. }
+            | Action::Checkpoint { .. }
+            | Action::Rewind { .. }
+            | Action::Follow { .. }
+            | Action::SendClients { .. }
+            | Action::AwaitCommit { .. }
+            | Action::ProveClients { .. } => false,
+        }
+    }
+    /// Whether a recovery goes on, and an undoing too, where it fails: it is recorded, and what matters more is done.
+    pub fn holds_nothing_back(&self) -> bool {
+        self.only_tells() || matches!(self, Action::RunHook { .. })
+    }
+    /// Whether it only tells others. It moves nothing, so nothing waits for it: neither a recovery nor its undoing.
+    pub fn only_tells(&self) -> bool {
+        matches!(self, Action::SilenceAlerts { .. } | Action::EndSilence { .. } | Action::Annotate { .. } | Action::RehearseMonitoring { .. })
+    }
+    /// Whether it writes in monitoring. A test may not do that either.
+    pub fn changes_monitoring(&self) -> bool {
+        matches!(self, Action::SilenceAlerts { .. } | Action::EndSilence { .. } | Action::Annotate { .. })
+    }
+    /// Whether it sends clients elsewhere, or keeps them out. A test may not do that (row 40).
+    pub fn changes_routing(&self) -> bool {
+        matches!(self, Action::CloseRoute { .. } | Action::OpenRoute { .. } | Action::SendClients { .. })
+    }
+}
+
+/// How the old primary is kept from taking writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FenceMeans {
+    /// Its host agent ends the processes and proves them gone.
+    HostAgent,
+    /// Clients are cut at the router and the target is its synchronous standby, so it can acknowledge nothing.
+    RouterAndSynchronousStandby,
+    /// Not proven. Two people accepted that, and the record says so.
+    Overridden,
+}
+
+/// When a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookMoment {
+    Before,
+    After,
+}
+
+impl HookMoment {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HookMoment::Before => "before",
+            HookMoment::After => "after",
+        }
+    }
+}
+
+/// What follows when a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Undo what was done, in reverse, and end as failed. Only before the promotion.
+    Compensate,
+    /// Stop and ask a person: the truth is not known, or going back would do harm.
+    StandInDoubt,
+    /// Record it and go on: the service works already, the shortfall stays visible.
+    GoOn,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub action: Action,
+    pub timeout: Span,
+    pub undo: Option<Action>,
+    pub on_failure: OnFailure,
+    /// What follows instead once the operation was made an emergency on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_emergency: Option<OnFailure>,
+}
+
+impl Step {
+    pub(super) fn new(action: Action, timeout: Span, on_failure: OnFailure) -> Self {
+        Self { action, timeout, undo: None, on_failure, in_emergency: None }
+    }
+    pub(super) fn in_emergency(mut self, on_failure: OnFailure) -> Self {
+        self.in_emergency = Some(on_failure);
+        self
+    }
+    pub(super) fn undone_by(mut self, undo: Action) -> Self {
+        self.undo = Some(undo);
+        self
+    }
+}
