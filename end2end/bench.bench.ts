@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
-import { SERVER_GONE, drill as test, type Page } from "./journey.ts";
+import { drill as test, type Page } from "./journey.ts";
 import type { Dashboard } from "./dashboard.ts";
 import type { Lab } from "./lab.ts";
 import { approve, cluster, isProtected, plan, reaches, standby } from "./moves.ts";
@@ -65,9 +65,8 @@ async function switchover(lab: Lab, dashboard: Dashboard, olga: Page, oskar: Pag
 }
 
 // Product and bare script take turns on one lab, so that a busy minute of the machine falls on both.
-test("moves of the writes, beside a bare script", async ({ lab, dashboard, as, consoleClean }) => {
+test("moves of the writes, beside a bare script", async ({ lab, dashboard, as }) => {
   test.setTimeout(TRIES * 240_000);
-  consoleClean.allow(SERVER_GONE); // it is down while the bare script works
   const [olga, oskar] = [await as("olga"), await as("oskar")];
   const switched: Awaited<ReturnType<typeof switchover>>[] = [], failed: Awaited<ReturnType<typeof failover>>[] = [];
   const bareSwitchover: number[] = [], bareFailover: number[] = [];

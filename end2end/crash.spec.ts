@@ -1,13 +1,12 @@
 // The server is killed at every step boundary of an operation and started again: each time it ends truthfully, with one
 // writable node, and everybody streaming from it.
-import { SERVER_GONE, drill as test, expect } from "./journey.ts";
+import { drill as test, expect } from "./journey.ts";
 import { cluster, isProtected, plan, reaches, sendApproval, standby } from "./moves.ts";
 
 for (const boundary of ["intended", "done"] as const) {
   const steps = 11; // of a switchover in the lab
-  test(`kill -9 of the server at every step of a switchover, ${boundary} @once`, async ({ dashboard, as, consoleClean }) => {
+  test(`kill -9 of the server at every step of a switchover, ${boundary} @once`, async ({ dashboard, as }) => {
     test.setTimeout(steps * 60_000);
-    consoleClean.allow(SERVER_GONE);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
     for (let step = 0; step < steps; step += 1) {
       await test.step(`at step ${step}`, async () => {
@@ -35,9 +34,8 @@ for (const boundary of ["intended", "done"] as const) {
 
 const FAILOVER_STEPS = 10; // of a failover in the lab
 for (const steps of [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]) {
-  test(`kill -9 of the server at steps ${steps.join(", ")} of a failover, done @once`, async ({ lab, dashboard, as, consoleClean }) => {
+  test(`kill -9 of the server at steps ${steps.join(", ")} of a failover, done @once`, async ({ lab, dashboard, as }) => {
     test.setTimeout(steps.length * 90_000);
-    consoleClean.allow(SERVER_GONE);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
     for (const step of steps) await test.step(`at step ${step}`, async () => {
       await isProtected(dashboard);

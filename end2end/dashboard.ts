@@ -23,6 +23,8 @@ export interface Measured {
 
 export class Dashboard {
   private child: ChildProcess | undefined;
+  /** How many times it was stopped, killed or ended by itself. */
+  stops = 0;
   private readonly signedIn = new Map<Account, StorageState>();
 
   private constructor(
@@ -71,11 +73,13 @@ export class Dashboard {
 
   /** `kill -9`, as in a crash or a power loss. */
   async kill(): Promise<void> {
+    this.stops += 1;
     if (this.child) await end(this.child, "SIGKILL");
   }
 
   /** Waits until it has ended by itself, as `crashAt` makes it. */
   async ended(timeoutMs = 30_000): Promise<void> {
+    this.stops += 1;
     const child = this.child;
     await until("the end of the server", () => !child || child.exitCode !== null || child.signalCode !== null, timeoutMs);
   }
@@ -88,6 +92,7 @@ export class Dashboard {
 
   /** Stops it the polite way; not obeying within ten seconds is a fault. */
   async down(): Promise<void> {
+    this.stops += 1;
     if (this.child && (await end(this.child, "SIGTERM")) === "killed") {
       throw new Error(`the server did not stop on SIGTERM within 10 s:\n${this.log()}`);
     }

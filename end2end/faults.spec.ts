@@ -1,6 +1,6 @@
 // Faults that come at the wrong moment: what is slow, what comes and goes, what dies in the middle of a move, a region that
 // comes back, and people who step in. Whatever happens, the page says what is so, and clients are where it says.
-import { SERVER_GONE, drill as test, expect, type Page } from "./journey.ts";
+import { drill as test, expect, type Page } from "./journey.ts";
 import type { Dashboard } from "./dashboard.ts";
 import { approve, cluster, does, isProtected, plan, planPath, reaches, readyToApprove, sendApproval } from "./moves.ts";
 import { decides, evacuate, isServedBy, move, newest, servedBy } from "./traffic.ts";
@@ -86,8 +86,7 @@ test.describe("the product acts", () => {
   });
 });
 
-test("the target dies in the middle of a move: it is undone, said, and acknowledged @once", async ({ lab, dashboard, as, consoleClean }) => {
-  consoleClean.allow(SERVER_GONE);
+test("the target dies in the middle of a move: it is undone, said, and acknowledged @once", async ({ lab, dashboard, as }) => {
   const [olga, oskar] = [await as("olga"), await as("oskar")];
   await dashboard.down();
   await dashboard.start({ crashAt: "1:done" }); // clients are sent nowhere, and the server dies

@@ -1,5 +1,5 @@
 // What the probes saw, kept and judged again: a replay says of a real failure what the journal says of it.
-import { SERVER_GONE, drill as test, expect, type Page } from "./journey.ts";
+import { drill as test, expect, type Page } from "./journey.ts";
 import type { Dashboard } from "./dashboard.ts";
 import { isProtected } from "./moves.ts";
 import { decides } from "./traffic.ts";
@@ -18,9 +18,8 @@ async function became(dashboard: Dashboard, to: string): Promise<{ at: string; s
   return found && { at: found.at, since: String(found.event.since) };
 }
 
-test("thresholds replayed over a real failure say what the journal says, and the ledger knows what the probes saw", async ({ lab, dashboard, as, accessible, consoleClean }) => {
+test("thresholds replayed over a real failure say what the journal says, and the ledger knows what the probes saw", async ({ lab, dashboard, as, accessible }) => {
   test.setTimeout(180_000);
-  consoleClean.allow(SERVER_GONE); // it is killed at the end, and comes back
   await isProtected(dashboard);
   const olga = await as("olga");
   await olga.goto(`/failover/${SERVICE}?period=1h`);

@@ -12,8 +12,8 @@ export { expect };
 export type { Page } from "@playwright/test";
 export type { Account } from "./lab.ts";
 
-/** What browsers say on the console of a server that is gone. */
-export const SERVER_GONE = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError/;
+/** What browsers say on the console of a server that is gone; a test that stops its server may hear it, or not. */
+const SERVER_GONE = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError/;
 
 /** Collects what pages say on the console; a test that ends with anything in it has failed. */
 export class ConsoleClean {
@@ -26,7 +26,7 @@ export class ConsoleClean {
     context.on("page", (page) => page.on("crash", () => this.heard.push(`crashed: ${page.url()}`)));
   }
 
-  /** For what a test provokes on purpose, such as refused connections while the server is dead. */
+  /** For what a test provokes on purpose. */
   allow(pattern: RegExp): void { this.allowed.push(pattern); }
 
   unexpected(): string[] {
@@ -53,11 +53,13 @@ const journey = {
 
   // Automatic, and set up before the context it watches, so that it is also the last to look.
   consoleClean: [
-    async ({ javaScriptEnabled }, use, testInfo) => {
+    async ({ javaScriptEnabled, dashboard }, use, testInfo) => {
+      const stops = dashboard.stops;
       const consoleClean = new ConsoleClean();
       // Every page asks for the wasm early. Without JavaScript nothing comes to use it, and Chromium remarks on that.
       if (!javaScriptEnabled) consoleClean.allow(/\.(wasm|js) was preloaded using link preload but not used/);
       await use(consoleClean);
+      if (dashboard.stops > stops) consoleClean.allow(SERVER_GONE);
       if (testInfo.status === "passed") expect(consoleClean.unexpected(), "what the pages said on the console").toEqual([]);
     },
     { auto: true },

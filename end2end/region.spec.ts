@@ -1,5 +1,5 @@
 // A service fails in a region, or the whole region does: clients go elsewhere, by the product, by people, and back again.
-import { SERVER_GONE, drill as test, expect } from "./journey.ts";
+import { drill as test, expect } from "./journey.ts";
 import { approve, cluster, isProtected, plan, reaches, sendApproval } from "./moves.ts";
 import { changes, decides, decisions, evacuate, isServedBy, move, movePath, newest } from "./traffic.ts";
 
@@ -134,9 +134,8 @@ test("a test changes no routing, and a region that is down is refused", async ({
   await expect(olga.locator('form[action*="request_traffic"]')).toHaveCount(0);
 });
 
-test("HAProxy restarts in the middle of a move: what it forgot is set again", async ({ lab, dashboard, as, consoleClean }) => {
+test("HAProxy restarts in the middle of a move: what it forgot is set again", async ({ lab, dashboard, as }) => {
   test.setTimeout(120_000);
-  consoleClean.allow(SERVER_GONE);
   const [olga, oskar] = [await as("olga"), await as("oskar")];
   await dashboard.down();
   await dashboard.start({ crashAt: "2:done" }); // clients were sent to the west, and the server dies before it proves it
@@ -173,9 +172,8 @@ test("somebody moves clients behind our back: an alarm, and a way to make it rig
 
 for (const boundary of ["intended", "done"] as const) {
   const steps = 4; // of a planned move in the lab: check, send nowhere, send, prove
-  test(`kill -9 of the server at every step of a move, ${boundary} @once`, async ({ lab, dashboard, as, consoleClean }) => {
+  test(`kill -9 of the server at every step of a move, ${boundary} @once`, async ({ lab, dashboard, as }) => {
     test.setTimeout(steps * 60_000);
-    consoleClean.allow(SERVER_GONE);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
     let at = EAST;
     for (let step = 0; step < steps; step += 1) await test.step(`at step ${step}`, async () => {
