@@ -383,8 +383,8 @@ fn consider_service(survey: &Survey, service: &Service) -> Option<Considered> {
     // Where it is well somewhere, its own region fails and not what it needs.
     let well = plan.traffic()?.regions.iter().any(|region| region.is_eligible());
     for cluster in survey.clusters_needed(id).iter().filter(|_| !well) {
-        if let Some(why) = picture.trouble_of_cluster(&cluster.id) {
-            decision.holds.push(Hold::CausedBy { cluster: cluster.id.clone(), why });
+        if let Some(why) = survey.trouble_of_cluster(&cluster.id) {
+            decision.holds.push(Hold::CausedBy { cluster: cluster.id.clone(), why: why.to_owned() });
         }
     }
     let failed = survey.failed_regions();

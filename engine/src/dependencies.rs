@@ -6,7 +6,7 @@ use crate::{
     id::ServiceId,
 };
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 mod complaints;
 mod cycles;
@@ -122,41 +122,64 @@ pub fn effective_tiers(estate: &Estate) -> BTreeMap<ServiceId, Tier> {
     graph.services.iter().zip(tiers).map(|(service, tier)| (service.id.clone(), tier)).collect()
 }
 
-/// Who needs whom directly, built once where the blast radius of many services is asked for.
+/// Who needs whom directly, built once where the blast radius of many services is asked for. Services have numbers in here:
+/// the declared ones in the order of the estate, then what is needed and declared nowhere.
 pub struct Users<'a> {
-    users: HashMap<&'a ServiceId, Vec<&'a ServiceId>>,
-    /// Where each service stands in the estate.
-    place: HashMap<&'a ServiceId, usize>,
+    numbers: HashMap<&'a ServiceId, usize>,
+    ids: Vec<&'a ServiceId>,
+    /// By number, who needs it directly.
+    users: Vec<Vec<usize>>,
 }
 
 impl<'a> Users<'a> {
     pub fn of(estate: &'a Estate) -> Self {
-        let mut users: HashMap<&ServiceId, Vec<&ServiceId>> = HashMap::new();
-        let mut place = HashMap::with_capacity(estate.services.len());
-        for (at, user) in estate.services.iter().enumerate() {
-            place.entry(&user.id).or_insert(at);
-            for need in &user.depends_on {
-                users.entry(need).or_default().push(&user.id);
+        let mut all = Self { numbers: HashMap::with_capacity(estate.services.len()), ids: Vec::new(), users: Vec::new() };
+        for service in &estate.services {
+            all.number(&service.id);
+        }
+        for service in &estate.services {
+            let user = all.number(&service.id);
+            for need in &service.depends_on {
+                let need = all.number(need);
+                all.users[need].push(user);
             }
         }
-        Self { users, place }
+        all
+    }
+
+    fn number(&mut self, id: &'a ServiceId) -> usize {
+        let next = self.ids.len();
+        let number = *self.numbers.entry(id).or_insert(next);
+        if number == next {
+            self.ids.push(id);
+            self.users.push(Vec::new());
+        }
+        number
     }
 
     /// `service` itself, then everything that depends on it, directly or not, in the order of the estate. Works for a
     /// dependency that no service defines, too.
-    pub fn affected_by<'b>(&'b self, service: &'b ServiceId) -> Vec<&'b ServiceId> {
-        let mut known: HashSet<&ServiceId> = HashSet::from([service]);
+    pub fn affected_by<'b>(&self, service: &'b ServiceId) -> Vec<&'b ServiceId>
+    where
+        'a: 'b,
+    {
         let mut affected = vec![service];
-        let mut done = 0;
-        while let Some(current) = affected.get(done).copied() {
-            done += 1;
-            for user in self.users.get(current).into_iter().flatten() {
-                if known.insert(user) {
-                    affected.push(user);
+        if let Some(number) = self.numbers.get(service) {
+            let mut known = vec![false; self.ids.len()];
+            known[*number] = true;
+            let mut reached = vec![*number];
+            let mut done = 0;
+            while let Some(current) = reached.get(done).copied() {
+                done += 1;
+                for user in &self.users[current] {
+                    if !std::mem::replace(&mut known[*user], true) {
+                        reached.push(*user);
+                    }
                 }
             }
+            reached[1..].sort_unstable();
+            affected.extend(reached[1..].iter().map(|user| self.ids[*user]));
         }
-        affected[1..].sort_unstable_by_key(|user| self.place.get(user));
         affected
     }
 }

@@ -303,7 +303,7 @@ impl Picture {
         view.last.as_ref()?.outcome.said()
     }
     /// What is wrong with a cluster right now, the newest probe included: why services that need it may fail.
-    pub fn trouble_of_cluster(&self, id: &ClusterId) -> Option<String> {
+    pub(crate) fn trouble_of_cluster(&self, id: &ClusterId) -> Option<String> {
         let (_, view) = self.cluster(id)?;
         let Some(primary) = view.primary() else { return Some("no node was ever seen as primary".to_owned()) };
         if view.writable().len() != 1 {

@@ -6,7 +6,7 @@ use crate::{
     estate::{Cluster, Service},
     failover::{Mode, Operation, State},
     health::{Health, Judgement, failed_regions},
-    id::{OperationId, RegionId, Scope, ServiceId},
+    id::{ClusterId, OperationId, RegionId, Scope, ServiceId},
     picture::Picture,
     restraints::Held,
     time::Instant,
@@ -27,7 +27,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) picture: &'a Picture,
     services: OnceCell<HashMap<&'a ServiceId, &'a Service>>,
     users: OnceCell<Users<'a>>,
-    needed: OnceCell<HashMap<ServiceId, Vec<&'a Cluster>>>,
+    needed: OnceCell<HashMap<&'a ServiceId, Vec<&'a Cluster>>>,
+    troubles: OnceCell<HashMap<&'a ClusterId, String>>,
     failed: OnceCell<BTreeSet<RegionId>>,
     operations: OnceCell<HashMap<Scope, Vec<&'a Operation>>>,
     evacuated: OnceCell<HashSet<&'a Scope>>,
@@ -42,6 +43,7 @@ impl<'a> Survey<'a> {
             services: OnceCell::new(),
             users: OnceCell::new(),
             needed: OnceCell::new(),
+            troubles: OnceCell::new(),
             failed: OnceCell::new(),
             operations: OnceCell::new(),
             evacuated: OnceCell::new(),
@@ -72,15 +74,23 @@ impl<'a> Survey<'a> {
     /// The clusters that a service needs, directly or not.
     pub(crate) fn clusters_needed(&self, service: &ServiceId) -> &[&'a Cluster] {
         let needed = self.needed.get_or_init(|| {
-            let mut needed: HashMap<ServiceId, Vec<&Cluster>> = HashMap::new();
+            let mut needed: HashMap<&ServiceId, Vec<&Cluster>> = HashMap::new();
             for cluster in &self.picture.estate.clusters {
                 for user in self.users().affected_by(&cluster.service) {
-                    needed.entry(user.clone()).or_default().push(cluster);
+                    needed.entry(user).or_default().push(cluster);
                 }
             }
             needed
         });
         needed.get(service).map_or(&[], Vec::as_slice)
+    }
+    /// What is wrong with a cluster right now, the newest probe included: why services that need it may fail.
+    pub(crate) fn trouble_of_cluster(&self, cluster: &ClusterId) -> Option<&str> {
+        let troubles = self.troubles.get_or_init(|| {
+            let clusters = self.picture.estate.clusters.iter();
+            clusters.filter_map(|cluster| Some((&cluster.id, self.picture.trouble_of_cluster(&cluster.id)?))).collect()
+        });
+        troubles.get(cluster).map(String::as_str)
     }
     pub(crate) fn failed_regions(&self) -> &BTreeSet<RegionId> {
         self.failed.get_or_init(|| failed_regions(&self.picture.estate, &self.picture.observed))

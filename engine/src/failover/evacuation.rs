@@ -164,7 +164,7 @@ impl Draft<'_, '_> {
             |region: &&RegionId| open(region) && traffic::health_in(self.picture, &service.id, region).is_some_and(|judgement| judgement.is_ok());
         // What fails because its database does comes in a later wave than that; its turn waits until it is well.
         let mut needed = self.survey.clusters_needed(&service.id).iter().map(|cluster| &cluster.id);
-        let follows = needed.any(|cluster| self.moving.contains(cluster) && self.picture.trouble_of_cluster(cluster).is_some());
+        let follows = needed.any(|cluster| self.moving.contains(cluster) && self.survey.trouble_of_cluster(cluster).is_some());
         let later = |region: &&RegionId| follows && open(region);
         let others: Vec<RegionId> = traffic::regions_of(self.picture, service).into_iter().filter(|region| region != self.region).collect();
         let rotates = self.picture.estate.strategy_of(service).is_some_and(|strategy| strategy.kind == StrategyKind::ActiveActive);
