@@ -8,6 +8,7 @@ use crate::{
     health::Health,
     id::{AccountName, ClusterId, OperationId, RegionId, Scope},
     journal::{Event, Subject},
+    look::Look,
     picture::Picture,
     restraints::Restraint,
     survey::Survey,
@@ -156,10 +157,15 @@ const MOST_STAYING: usize = 5;
 
 /// What is to be recorded about automation as of now, with the requests that follow from new decisions. `new_id` gives
 /// each of them its id.
-pub fn act(picture: &Picture, mut new_id: impl FnMut() -> OperationId) -> Vec<Event> {
+pub fn act(picture: &Picture, new_id: impl FnMut() -> OperationId) -> Vec<Event> {
+    act_on(picture, &Look::at_everything(), new_id)
+}
+
+/// The same, for failures in a part of the picture.
+pub fn act_on(picture: &Picture, look: &Look, mut new_id: impl FnMut() -> OperationId) -> Vec<Event> {
     let survey = Survey::of(picture);
-    let considered = outlines(&survey);
-    let mut events = closed(&survey, &considered);
+    let considered = outlines(&survey, look);
+    let mut events = closed(&survey, look, &considered);
     for Considered { decision, plan } in considered {
         let acts = matches!(decision.verdict, Verdict::Start | Verdict::Request);
         // An operation that is under way answers the failure; what follows from its end is decided then.
@@ -224,14 +230,15 @@ fn held_by(survey: &Survey, decision: &Decision) -> Option<Hold> {
 }
 
 /// The cases that are over: what they are about is well again, or no clients are sent to it any more.
-fn closed(survey: &Survey, considered: &[Considered]) -> Vec<Event> {
+fn closed(survey: &Survey, look: &Look, considered: &[Considered]) -> Vec<Event> {
     let fails: HashSet<&Scope> = considered.iter().map(|considered| &considered.decision.scope).collect();
     // While nothing is known about it a case stays open: silence is no recovery. Nor is the middle of a move an end.
     let is_over = |scope: &Scope| {
         let moves = survey.holder_of(scope).is_some() || survey.is_being_evacuated(scope);
         !fails.contains(scope) && !moves && (!is_declared(survey, scope) || is_over(survey, scope))
     };
-    let over = survey.picture.records.cases.iter().filter(|(scope, _)| is_over(scope));
+    let takes_in = look.takes_in(survey.picture);
+    let over = survey.picture.records.cases.iter().filter(|(scope, _)| takes_in(scope) && is_over(scope));
     over.map(|(scope, case)| Event::CaseClosed { scope: scope.clone(), lasted: Span::between(case.opened, survey.picture.now) }).collect()
 }
 
@@ -259,7 +266,7 @@ fn is_over(survey: &Survey, scope: &Scope) -> bool {
 /// What the product decides now about everything that fails, whether or not that was recorded.
 pub fn consider(picture: &Picture) -> Vec<Considered> {
     let survey = Survey::of(picture);
-    let mut considered = outlines(&survey);
+    let mut considered = outlines(&survey, &Look::at_everything());
     for considered in &mut considered {
         considered.plan = considered.plan.take().map(|plan| in_full(&survey, plan));
     }
@@ -267,13 +274,13 @@ pub fn consider(picture: &Picture) -> Vec<Considered> {
 }
 
 /// As `consider`, with plans that name only the service itself as affected.
-fn outlines(survey: &Survey) -> Vec<Considered> {
-    let estate = &survey.picture.estate;
-    let services = estate.services.iter().filter(|service| service.traffic.is_some());
-    let services = services.filter_map(|service| consider_service(survey, service));
-    let clusters = estate.clusters.iter().filter_map(|cluster| consider_cluster(survey, &cluster.id));
-    let regions = survey.failed_regions().iter().filter_map(|region| consider_region(survey, region));
-    let mut considered: Vec<Considered> = services.chain(clusters).chain(regions).collect();
+fn outlines(survey: &Survey, look: &Look) -> Vec<Considered> {
+    let services = look.services(survey.picture).into_iter().filter(|service| service.traffic.is_some());
+    let mut considered: Vec<Considered> = services.filter_map(|service| consider_service(survey, service)).collect();
+    if look.platform {
+        considered.extend(survey.picture.estate.clusters.iter().filter_map(|cluster| consider_cluster(survey, &cluster.id)));
+        considered.extend(survey.failed_regions().iter().filter_map(|region| consider_region(survey, region)));
+    }
     for Considered { decision, .. } in &mut considered {
         if let Some(hold) = held_by(survey, decision) {
             decision.holds.push(hold);

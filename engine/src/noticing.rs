@@ -8,6 +8,7 @@ use crate::{
     health::Health,
     id::{RegionId, Scope},
     journal::{Event, ObserverStanding},
+    look::Look,
     picture::{ObserverView, Picture, TrafficView},
     restraints,
     survey::Survey,
@@ -16,16 +17,24 @@ use crate::{
 
 /// What changed since the records were last written. Empty while nothing has.
 pub fn changes(picture: &Picture) -> Vec<Event> {
-    let mut events = restraints::ended(picture);
-    observers(picture, &mut events);
+    changes_in(picture, &Look::at_everything())
+}
+
+/// The same, for a part of the picture.
+pub fn changes_in(picture: &Picture, look: &Look) -> Vec<Event> {
+    let mut events = Vec::new();
+    if look.platform {
+        events.extend(restraints::ended(picture));
+        observers(picture, &mut events);
+    }
     let survey = Survey::of(picture);
-    for service in picture.estate.services.iter().filter(|service| service.traffic.is_some()) {
+    for service in look.services(picture).into_iter().filter(|service| service.traffic.is_some()) {
         if let Some(view) = picture.observed.traffic.get(&service.id) {
             route(&survey, service, view, &mut events);
             service_exposure(&survey, service, view, &mut events);
         }
     }
-    for cluster in &picture.estate.clusters {
+    for cluster in picture.estate.clusters.iter().filter(|_| look.platform) {
         if let Some(view) = picture.observed.clusters.get(&cluster.id) {
             primary(picture, cluster, view, &mut events);
             split_brain(picture, cluster, view, &mut events);

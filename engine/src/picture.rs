@@ -16,6 +16,7 @@ use crate::{
     id::{ClusterId, NodeId, ObserverId, OperationId, RegionId, Scope, ServiceId},
     journal::{Exposure, ObserverStanding, Records, Subject},
     restraints::{Held, Restraint},
+    shared::SharedMap,
     survey::{Shut, Survey},
     time::{Instant, Span},
 };
@@ -29,15 +30,15 @@ mod stalled;
 /// What was observed of the world, latest values only.
 #[derive(Debug, Clone, Default)]
 pub struct Observations {
-    pub clusters: BTreeMap<ClusterId, ClusterView>,
-    pub endpoints: BTreeMap<(ServiceId, RegionId), EndpointView>,
+    pub clusters: SharedMap<ClusterId, ClusterView>,
+    pub endpoints: SharedMap<(ServiceId, RegionId), EndpointView>,
     pub agents: BTreeMap<RegionId, Judgement>,
     pub routers: BTreeMap<ClusterId, Judgement>,
-    pub traffic: BTreeMap<ServiceId, TrafficView>,
+    pub traffic: SharedMap<ServiceId, TrafficView>,
     /// Who probes, the server included.
     pub observers: BTreeMap<ObserverId, ObserverView>,
     /// Who sees what, of the endpoints that more than the server probes.
-    pub votes: BTreeMap<(ServiceId, RegionId), Vec<Vote>>,
+    pub votes: SharedMap<(ServiceId, RegionId), Vec<Vote>>,
     /// What counts as down although its observer saw nothing else answer since: the fault may be the observer's own.
     pub doubtful: BTreeSet<Subject>,
     /// What can be expected of what sends the clients of each service.

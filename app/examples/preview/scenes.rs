@@ -108,7 +108,7 @@ impl Scene {
             }
             Scene::RegionDown => {
                 world::kill_primary(&mut seen, fell, now);
-                for ((_, region), endpoint) in &mut seen.endpoints {
+                for ((_, region), endpoint) in seen.endpoints.iter_mut() {
                     if region.as_str() == EAST {
                         endpoint.judgement = world::down(fell);
                     }

@@ -237,7 +237,7 @@ pub fn kill_primary(seen: &mut Observations, since: Instant, now: Instant) {
             *streaming_from = None;
         }
     }
-    for ((service, _), endpoint) in &mut seen.endpoints {
+    for ((service, _), endpoint) in seen.endpoints.iter_mut() {
         if ["authentication", "billing-service", "dashboard"].contains(&service.as_str()) {
             endpoint.judgement = Judgement {
                 health: Health::Degraded,

@@ -1,19 +1,20 @@
 //! The board: every target's recent samples and the verdict on them. One task owns it; probes only send.
 
-use super::{Sighting, clock::Clock, rule_in, rule_of_traffic};
+use super::{Sighting, clock::Clock};
 use crate::{desk::Desk, store::Store};
 use chrono::Utc;
 use engine::{
     abilities::Abilities,
     automation,
     databases::{ClusterView, HostReading, NodeReading, NodeRole, NodeView, RoutedTo},
-    estate::{Detection, Estate},
-    health::{Health, Judgement, Outcome, Panel, Sample, Sight, Sights, failed_regions},
+    estate::Estate,
+    health::{Health, Judgement, Outcome, Sample, Sights, failed_regions},
     id::{ClusterId, NodeId, ObserverId, OperationId, ServiceId},
     journal::{Actor, Event, Subject},
+    look::Look,
     noticing,
-    picture::{EndpointView, Observations, ObserverView, SeenOn, TrafficView},
-    time::{Instant, Span},
+    picture::{EndpointView, Observations, SeenOn, TrafficView},
+    time::Instant,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,11 +23,11 @@ use std::{
 };
 use tokio::sync::mpsc::Receiver;
 
-/// Every verdict is looked at this often even if nothing comes in, so that silence becomes unknown.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// What brings nothing new but a fresh sample is put up this much later at most: with thousands of sightings a second,
-/// putting up each of them would leave no time to judge them.
-const SOON: Duration = Duration::from_millis(100);
+mod due;
+mod targets;
+use due::{Due, News, Rounds};
+use targets::{Target, crosses_the_network, observers, sights, targets};
+
 /// At most so many sightings are taken in before they are judged.
 const AT_ONCE: usize = 1_024;
 /// Readings are kept on disk this often.
@@ -38,93 +39,15 @@ pub(super) struct Board {
     targets: BTreeMap<Subject, Target>,
     /// What was sampled and not judged yet.
     touched: BTreeSet<Subject>,
+    /// Whose verdict the journal does not know yet.
+    unrecorded: BTreeSet<Subject>,
+    news: News,
+    rounds: Rounds,
     sights: Sights,
     unkept: BTreeMap<(ClusterId, NodeId), NodeReading>,
     /// What wavered and was not recorded yet.
     wavered: Vec<Event>,
     clock: Clock,
-}
-
-/// Whether something was seen that a decision may follow from, or only that all is as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum News {
-    Nothing,
-    Something,
-}
-
-/// When what was seen is to be put up, and whether the journal may have to say something about it.
-struct Due {
-    at: Option<tokio::time::Instant>,
-    news: News,
-}
-
-impl Due {
-    fn now(&mut self) {
-        (self.at, self.news) = (Some(tokio::time::Instant::now()), News::Something);
-    }
-    fn soon(&mut self) {
-        self.at = Some(self.at.unwrap_or_else(|| tokio::time::Instant::now() + SOON));
-    }
-    /// What was due.
-    fn done(&mut self) -> News {
-        self.at = None;
-        std::mem::replace(&mut self.news, News::Nothing)
-    }
-    fn is_over(&self) -> bool {
-        self.at.is_some_and(|at| at <= tokio::time::Instant::now())
-    }
-    /// Waits until it is due; for ever where nothing is.
-    async fn come(&self) {
-        match self.at {
-            Some(at) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-struct Target {
-    rule: Detection,
-    panel: Panel,
-    /// The verdict the journal knows; absent until there was one.
-    recorded: Option<Health>,
-    wavering: Wavering,
-}
-
-/// Failed probes too few for a verdict: kept until it is well again, so that the journal can say why nothing was done.
-#[derive(Default)]
-struct Wavering {
-    /// Since when, and the most that failed among the last rounds.
-    now: Option<(Instant, u32)>,
-    told: Option<Instant>,
-}
-
-impl Wavering {
-    /// A flaky target is told of this seldom; the ledger is for people.
-    const SELDOM: Span = Span::from_mins(10);
-
-    /// Takes in a verdict with the failed rounds behind it. Gives what is to be told: since when, and how many failed at most.
-    fn take_in(&mut self, health: Health, failing: Option<(u32, Instant)>, now: Instant) -> Option<(Instant, u32)> {
-        match (health, failing) {
-            (Health::Ok, Some((failed, first))) => {
-                let (since, most) = self.now.unwrap_or((first, 0));
-                self.now = Some((since, most.max(failed)));
-                None
-            }
-            (Health::Ok, None) => {
-                let over = self.now.take()?;
-                if self.told.is_some_and(|told| Span::between(told, now) < Self::SELDOM) {
-                    return None;
-                }
-                self.told = Some(now);
-                Some(over)
-            }
-            // It came to a verdict after all.
-            _ => {
-                self.now = None;
-                None
-            }
-        }
-    }
 }
 
 impl Board {
@@ -138,49 +61,67 @@ impl Board {
         let observed = Observations { since: Some(Utc::now()), observers, abilities, ..kept(&estate, desk.store()).await? };
         let targets = targets(&estate);
         let sights = sights(&observed, &targets);
-        let clock = Clock::at(Utc::now(), std::time::Instant::now());
-        Ok(Self { desk, observed, targets, touched: BTreeSet::new(), sights, unkept: BTreeMap::new(), wavered: Vec::new(), clock })
+        let rounds = Rounds::of(&estate);
+        Ok(Self {
+            desk,
+            observed,
+            targets,
+            touched: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
+            news: News::none_yet(&estate, &rounds),
+            rounds,
+            sights,
+            unkept: BTreeMap::new(),
+            wavered: Vec::new(),
+            clock: Clock::at(Utc::now(), std::time::Instant::now()),
+        })
     }
 
     pub(super) async fn run(mut self, mut sightings: Receiver<Sighting>) {
-        let mut look_again = tokio::time::interval(LOOK_AGAIN);
+        let mut look_again = tokio::time::interval(self.rounds.pace());
         let mut keep = tokio::time::interval(KEEP);
         let mut batch = Vec::new();
-        let mut due = Due { at: None, news: News::Nothing };
+        let mut due = Due::default();
         loop {
+            let mut part = None;
             tokio::select! {
                 count = sightings.recv_many(&mut batch, AT_ONCE) => {
                     if count == 0 {
                         return;
                     }
-                    let mut news = News::Nothing;
                     for sighting in batch.drain(..) {
-                        news = news.max(self.take_in(sighting));
+                        self.take_in(sighting);
                     }
-                    match news.max(self.judge_touched()) {
-                        News::Nothing => due.soon(),
-                        News::Something => due.now(),
-                    }
+                    self.judge_touched();
+                    if self.news.is_none() { due.soon() } else { due.now() }
                 }
                 _ = look_again.tick() => {
-                    self.judge_all();
-                    due.now();
+                    let look = self.rounds.next();
+                    if look.platform {
+                        self.judge_all();
+                        due.now();
+                    }
+                    part = Some(look);
                 }
                 _ = keep.tick() => self.keep().await,
                 () = due.come() => {}
             }
             if due.is_over() {
+                due.done();
                 self.observed.tick += 1;
                 self.desk.put_up(self.observed.clone());
-                if due.done() == News::Something {
-                    self.record().await;
-                }
+            }
+            if !self.news.is_none() {
+                let look = self.news.take();
+                self.record(&look).await;
+            }
+            if let Some(look) = part {
+                self.record(&look).await;
             }
         }
     }
 
-    fn take_in(&mut self, sighting: Sighting) -> News {
-        let mut news = News::Nothing;
+    fn take_in(&mut self, sighting: Sighting) {
         match sighting {
             Sighting::Node { cluster, node, sample, reading } => {
                 let subject = Subject::Node { cluster: cluster.clone(), node: node.clone() };
@@ -194,7 +135,7 @@ impl Board {
                     };
                     let changed = reading.as_ref().is_some_and(|new| view.reading.as_ref().is_none_or(|known| is_other(known, new)));
                     if changed || complains == sample.is_good() {
-                        news = News::Something;
+                        self.news.add(&subject);
                     }
                     if let Some(reading) = reading {
                         self.unkept.insert((cluster, node), reading.clone());
@@ -204,8 +145,7 @@ impl Board {
                 self.see(&ObserverId::server(), subject, sample);
             }
             Sighting::Endpoint { observer, service, region, sample } => {
-                let view = EndpointView { judgement: Judgement::never_measured(), last: Some(sample.clone()), flapping: false };
-                self.observed.endpoints.entry((service.clone(), region.clone())).or_insert(view).last = Some(sample.clone());
+                self.observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen_endpoint).last = Some(sample.clone());
                 self.see(&observer, Subject::Endpoint { service, region }, sample);
             }
             Sighting::Report { observer, received, skew_ms, refused, samples } => {
@@ -224,39 +164,40 @@ impl Board {
                 }
             }
             Sighting::Agent { region, sample, hosts } => {
+                let subject = Subject::Agent { region };
                 for (node, state) in hosts {
                     let views = self.observed.clusters.values_mut().flat_map(|view| view.nodes.iter_mut());
                     for view in views.filter(|view| view.node == node) {
                         if view.host.as_ref().map(|host| host.state) != Some(state) {
-                            news = News::Something;
+                            self.news.add(&subject);
                         }
                         view.host = Some(HostReading { at: sample.at, state });
                     }
                 }
-                self.see(&ObserverId::server(), Subject::Agent { region }, sample);
+                self.see(&ObserverId::server(), subject, sample);
             }
             Sighting::Router { cluster, sample, routed } => {
+                let subject = Subject::Router { cluster: cluster.clone() };
                 if let (Some(nodes), Some(view)) = (routed, self.observed.clusters.get_mut(&cluster)) {
                     if view.routed_to.as_ref().is_none_or(|known| known.nodes != nodes) {
-                        news = News::Something;
+                        self.news.add(&subject);
                     }
                     view.routed_to = Some(RoutedTo { at: sample.at, nodes });
                 }
-                self.push(Subject::Router { cluster }, sample);
+                self.push(subject, sample);
             }
             Sighting::Traffic { service, sample, regions } => {
-                let view =
-                    self.observed.traffic.entry(service.clone()).or_insert_with(|| TrafficView { judgement: Judgement::never_measured(), on: None });
+                let subject = Subject::Traffic { service: service.clone() };
+                let view = self.observed.traffic.get_or_insert_with(service, unseen_traffic);
                 if let Some(regions) = regions {
                     if view.on.as_ref().is_none_or(|known| known.regions != regions) {
-                        news = News::Something;
+                        self.news.add(&subject);
                     }
                     view.on = Some(SeenOn { at: sample.at, regions });
                 }
-                self.push(Subject::Traffic { service }, sample);
+                self.push(subject, sample);
             }
         }
-        news
     }
 
     /// Takes in what an observer saw across the network. After a stretch in which nothing answered it, all that it saw before
@@ -289,16 +230,14 @@ impl Board {
     }
 
     /// Judges what was sampled since the last time.
-    fn judge_touched(&mut self) -> News {
+    fn judge_touched(&mut self) {
         let now = Utc::now();
-        let mut news = News::Nothing;
         for subject in std::mem::take(&mut self.touched) {
-            news = news.max(self.judge(&subject, now));
+            self.judge(&subject, now);
         }
-        if news == News::Something {
+        if !self.news.is_none() {
             self.judge_regions();
         }
-        news
     }
 
     /// Judges everything, so that silence becomes unknown. What has no new sample and is not silent yet costs nearly nothing.
@@ -319,16 +258,26 @@ impl Board {
 
     fn judge_regions(&mut self) {
         let failed = failed_regions(self.desk.estate(), &self.observed);
-        for view in self.observed.clusters.values_mut() {
-            view.failed_regions.clone_from(&failed);
+        let differ = self.observed.clusters.iter().filter(|(_, view)| view.failed_regions != failed).map(|(cluster, _)| cluster.clone());
+        for cluster in differ.collect::<Vec<_>>() {
+            if let Some(view) = self.observed.clusters.get_mut(&cluster) {
+                view.failed_regions.clone_from(&failed);
+            }
         }
     }
 
-    fn judge(&mut self, subject: &Subject, now: Instant) -> News {
-        let Some(target) = self.targets.get_mut(subject) else { return News::Nothing };
+    fn judge(&mut self, subject: &Subject, now: Instant) {
+        let Some(target) = self.targets.get_mut(subject) else { return };
         let before = target.panel.judgement().health;
         let judgement = target.panel.judge(&target.rule, &self.sights, now).clone();
-        let news = if judgement.health == before { News::Nothing } else { News::Something };
+        if judgement.health != before {
+            self.news.add(subject);
+        }
+        if target.is_unrecorded() {
+            self.unrecorded.insert(subject.clone());
+        } else {
+            self.unrecorded.remove(subject);
+        }
         if target.panel.is_doubtful() && crosses_the_network(subject) {
             self.observed.doubtful.insert(subject.clone());
         } else {
@@ -349,14 +298,12 @@ impl Board {
                 if self.observed.observers.len() > 1 {
                     self.observed.votes.insert(key.clone(), target.panel.votes(&self.sights));
                 }
-                let unseen = || EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false };
-                let view = self.observed.endpoints.entry(key).or_insert_with(unseen);
+                let view = self.observed.endpoints.get_or_insert_with(key, unseen_endpoint);
                 view.judgement = judgement;
                 view.flapping = target.panel.is_flapping(&target.rule, now);
             }
             Subject::Traffic { service } => {
-                let unseen = || TrafficView { judgement: Judgement::never_measured(), on: None };
-                self.observed.traffic.entry(service.clone()).or_insert_with(unseen).judgement = judgement;
+                self.observed.traffic.get_or_insert_with(service.clone(), unseen_traffic).judgement = judgement;
             }
             Subject::Router { cluster } => {
                 if judgement.health != Health::Ok
@@ -370,23 +317,23 @@ impl Board {
                 self.observed.agents.insert(region.clone(), judgement);
             }
         }
-        news
     }
 
-    /// Has the journal say what changed. Should it not be writable, the same changes are offered again next time.
-    async fn record(&mut self) {
+    /// Has the journal say what changed, as far as `look` goes. Should it not be writable, the same changes are offered again
+    /// next time.
+    async fn record(&mut self, look: &Look) {
         if self.desk.picture().journal_break.is_some() {
             // Said when it was found, and on every page; nothing can be recorded until the store is restored.
             return;
         }
-        let verdicts = self.changed_verdicts();
+        let verdicts = self.unrecorded_verdicts();
         let wavered = std::mem::take(&mut self.wavered);
         let written = self
             .desk
             .record(&Actor::Lifeboat, |picture| {
                 let verdicts = verdicts.iter().map(|(event, ..)| event);
-                let seen = verdicts.chain(&wavered).cloned().chain(noticing::changes(picture));
-                seen.chain(automation::act(picture, || OperationId(uuid::Uuid::now_v7()))).collect()
+                let seen = verdicts.chain(&wavered).cloned().chain(noticing::changes_in(picture, look));
+                seen.chain(automation::act_on(picture, look, || OperationId(uuid::Uuid::now_v7()))).collect()
             })
             .await;
         match written {
@@ -395,6 +342,7 @@ impl Board {
                     if let Some(target) = self.targets.get_mut(&subject) {
                         target.recorded = Some(health);
                     }
+                    self.unrecorded.remove(&subject);
                 }
             }
             Err(error) => {
@@ -404,25 +352,15 @@ impl Board {
         }
     }
 
-    /// A first good verdict is no news; every other change is.
-    fn changed_verdicts(&mut self) -> Vec<(Event, Subject, Health)> {
-        let mut changed = Vec::new();
-        for (subject, target) in &mut self.targets {
+    fn unrecorded_verdicts(&self) -> Vec<(Event, Subject, Health)> {
+        let verdict = |subject: &Subject| {
+            let target = self.targets.get(subject)?;
             let judgement = target.panel.judgement();
-            match (target.recorded, judgement.health) {
-                (None, Health::Unknown) => continue,
-                (None, Health::Ok) => {
-                    target.recorded = Some(Health::Ok);
-                    continue;
-                }
-                (Some(recorded), health) if recorded == health => continue,
-                _ => {}
-            }
             let from = target.recorded.unwrap_or(Health::Unknown);
             let event = Event::HealthChanged { of: subject.clone(), from, to: judgement.health, since: judgement.since, why: judgement.why.clone() };
-            changed.push((event, subject.clone(), judgement.health));
-        }
-        changed
+            Some((event, subject.clone(), judgement.health))
+        };
+        self.unrecorded.iter().filter_map(verdict).collect()
     }
 
     async fn keep(&mut self) {
@@ -473,49 +411,10 @@ fn complaint(sample: &Sample) -> Option<String> {
     }
 }
 
-/// Whether an answer from it shows that the network works; what is asked through a socket of this machine does not.
-fn crosses_the_network(subject: &Subject) -> bool {
-    matches!(subject, Subject::Node { .. } | Subject::Endpoint { .. } | Subject::Agent { .. })
+fn unseen_endpoint() -> EndpointView {
+    EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false }
 }
 
-fn observers(estate: &Estate) -> BTreeMap<ObserverId, ObserverView> {
-    let declared = estate.observers.iter().map(|observer| (observer.id.clone(), ObserverView::new(Some(observer.region.clone()))));
-    declared.chain([(ObserverId::server(), ObserverView::new(None))]).collect()
-}
-
-/// An observer that sees is answered at least as often as the most closely watched target falls due.
-fn sights(observed: &Observations, targets: &BTreeMap<Subject, Target>) -> Sights {
-    let watched = targets.iter().filter(|(subject, _)| crosses_the_network(subject));
-    let patience = watched.map(|(_, target)| target.rule.silence()).min().unwrap_or_else(|| Detection::default().silence());
-    observed.observers.keys().map(|id| (id.clone(), Sight::new(patience))).collect()
-}
-
-fn targets(estate: &Estate) -> BTreeMap<Subject, Target> {
-    let seated = |rule: Detection, panel: Panel| Target { rule, panel, recorded: None, wavering: Wavering::default() };
-    let target = |rule: Detection| seated(rule, Panel::of_server());
-    let mut targets = BTreeMap::new();
-    for cluster in &estate.clusters {
-        let rule = estate.detection_of(cluster);
-        for node in &cluster.nodes {
-            targets.insert(Subject::Node { cluster: cluster.id.clone(), node: node.id.clone() }, target(rule));
-        }
-        if cluster.router.is_some() {
-            targets.insert(Subject::Router { cluster: cluster.id.clone() }, target(rule));
-        }
-    }
-    for region in estate.regions.iter().filter(|region| region.agent.is_some()) {
-        targets.insert(Subject::Agent { region: region.id.clone() }, target(rule_in(estate, &region.id)));
-    }
-    for service in &estate.services {
-        if service.traffic.is_some() {
-            targets.insert(Subject::Traffic { service: service.id.clone() }, target(rule_of_traffic(estate, service)));
-        }
-        for endpoint in &service.endpoints {
-            let subject = Subject::Endpoint { service: service.id.clone(), region: endpoint.region.clone() };
-            // A heartbeat reaches the server and nobody else.
-            let panel = if endpoint.is_heartbeat() { Panel::of_server() } else { Panel::of_endpoint(estate) };
-            targets.insert(subject, seated(estate.detection_at(service, endpoint), panel));
-        }
-    }
-    targets
+fn unseen_traffic() -> TrafficView {
+    TrafficView { judgement: Judgement::never_measured(), on: None }
 }
