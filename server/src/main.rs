@@ -4,6 +4,12 @@ use clap::{Parser, Subcommand};
 use server::cli;
 use std::process::ExitCode;
 
+/// Observations are copied many times a second, by one thread and let go of by others. Beside the C library's allocator it
+/// halves the time until a verdict, and gives back what reading a large estate took; without huge pages, which it would fill
+/// with what is not used.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "lifeboat", version, about = "Disaster-recovery control room")]
 struct Cli {
