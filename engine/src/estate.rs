@@ -6,14 +6,20 @@ use crate::{
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
+mod detection;
 mod monitoring;
 #[cfg(feature = "toml")]
 mod reading;
+mod strategy;
+mod traffic;
+pub use detection::Detection;
 pub use monitoring::Monitoring;
 #[cfg(feature = "toml")]
 pub use reading::EstateError;
+pub use strategy::{AtEnd, CommitWindow, FailoverMode, Replication, Strategy, StrategyKind};
+pub use traffic::{ArcEndpoint, RecordType, Traffic, TrafficMeans, TsigAlgorithm};
 
 /// The declared platform. A broken estate is normal input: what is wrong with it becomes findings, only a text that
 /// is no estate at all is an error.
@@ -171,163 +177,6 @@ pub struct Service {
     pub traffic: Option<Traffic>,
 }
 
-/// How the clients of a service are sent to its regions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Traffic {
-    /// Where clients come in, written like the target of an endpoint. Moves are proven through it.
-    pub address: String,
-    /// The header of an HTTP answer that names the region it came from. Without it a move is proven only by a good answer
-    /// and by reading the routing back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region_header: Option<String>,
-    pub by: TrafficMeans,
-}
-
-/// What sends the clients.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum TrafficMeans {
-    /// HAProxy's runtime API: the servers of `backend` are named like the regions.
-    Haproxy {
-        /// Path of the runtime API's socket.
-        socket: String,
-        backend: String,
-    },
-    /// The addresses under one name, changed by dynamic update (RFC 2136) on the zone's primary name server.
-    Dns {
-        /// `host:port` of the zone's primary name server.
-        server: String,
-        zone: String,
-        /// What clients look up; it lies in `zone`.
-        name: String,
-        /// For how long clients may keep an answer.
-        ttl: Span,
-        /// Name of the TSIG key; its secret is in the server's configuration, `[dns_key."NAME"]`.
-        key: String,
-        #[serde(default)]
-        algorithm: TsigAlgorithm,
-        /// What the name stands for while clients are sent to a region: IPv4 and IPv6 addresses, or one other name (CNAME).
-        targets: BTreeMap<RegionId, Vec<String>>,
-    },
-    /// A web service that is told where to send clients, and asked where it sends them.
-    Webhook {
-        /// Is posted `{"service", "from", "to", "idempotency_key"}`.
-        url: String,
-        /// Answers `{"regions": […]}`.
-        status_url: String,
-        /// Name of the bearer token; it is in the server's configuration, `[webhook_token.NAME]`, with where it may be sent.
-        token: String,
-    },
-    /// Programs on Lifeboat's own machine; their command lines are in the server's configuration, `[command.NAME]`, only.
-    Command { name: String },
-    /// One plain record set of a hosted zone of Amazon Route 53. Only in a server built with the cargo feature `aws`; whose
-    /// credentials are used says the server's configuration, `[aws]`.
-    Route53 {
-        /// Id of the hosted zone, `Z0123456789ABCDEFGHIJ`.
-        hosted_zone: String,
-        /// What clients look up; it lies in the zone. Nothing else may stand under it with this type: no alias, no weighted or
-        /// failover records, no health check.
-        name: String,
-        #[serde(default)]
-        record_type: RecordType,
-        /// For how long clients may keep an answer.
-        ttl: Span,
-        /// The record's values while clients are sent to a region.
-        targets: BTreeMap<RegionId, Vec<String>>,
-    },
-    /// The routing controls of Amazon's Application Recovery Controller, one for each region. As `route53`, only with the feature `aws`.
-    ArcRoutingControl {
-        /// The cluster's endpoints, tried in an order that changes: any of them may be gone when it matters.
-        endpoints: Vec<ArcEndpoint>,
-        /// The ARN of each region's routing control: On while clients are sent there.
-        controls: BTreeMap<RegionId, String>,
-        /// For how long clients may keep an answer of the records that the routing controls switch.
-        ttl: Span,
-    },
-    /// Remembers what it was told and moves nobody. Everything it does says SIMULATED.
-    Simulated {},
-}
-
-/// The type of a record set in Route 53.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RecordType {
-    #[default]
-    A,
-    #[serde(rename = "AAAA")]
-    Aaaa,
-    /// One other name.
-    #[serde(rename = "CNAME")]
-    Cname,
-}
-
-impl RecordType {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RecordType::A => "A",
-            RecordType::Aaaa => "AAAA",
-            RecordType::Cname => "CNAME",
-        }
-    }
-}
-
-/// One endpoint of an ARC cluster, as `DescribeCluster` names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ArcEndpoint {
-    /// `https://….amazonaws.com/v1`.
-    pub url: String,
-    /// The region of AWS it is in; requests are signed for it.
-    pub region: String,
-}
-
-/// What a TSIG key is used with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TsigAlgorithm {
-    #[default]
-    HmacSha256,
-    HmacSha384,
-    HmacSha512,
-}
-
-impl TrafficMeans {
-    pub fn is_simulated(&self) -> bool {
-        matches!(self, TrafficMeans::Simulated {})
-    }
-    /// For how long clients may still go where they were sent before; `None` where they follow at once.
-    pub fn delay(&self) -> Option<Span> {
-        match self {
-            TrafficMeans::Dns { ttl, .. } | TrafficMeans::Route53 { ttl, .. } | TrafficMeans::ArcRoutingControl { ttl, .. } => Some(*ttl),
-            TrafficMeans::Haproxy { .. } | TrafficMeans::Webhook { .. } | TrafficMeans::Command { .. } | TrafficMeans::Simulated {} => None,
-        }
-    }
-    /// The limit of a step that sends clients. Route 53 tells its name servers one after the other, as a rule within a minute.
-    pub fn limit(&self) -> Span {
-        match self {
-            TrafficMeans::Route53 { .. } => Span::from_secs(90),
-            TrafficMeans::Haproxy { .. }
-            | TrafficMeans::Dns { .. }
-            | TrafficMeans::Webhook { .. }
-            | TrafficMeans::Command { .. }
-            | TrafficMeans::ArcRoutingControl { .. }
-            | TrafficMeans::Simulated {} => Span::from_secs(10),
-        }
-    }
-    /// What it is, for people.
-    pub fn in_words(&self) -> String {
-        match self {
-            TrafficMeans::Haproxy { backend, .. } => format!("HAProxy, backend {backend}"),
-            TrafficMeans::Dns { name, .. } => format!("DNS, {name} by dynamic update"),
-            TrafficMeans::Webhook { url, .. } => format!("the webhook {url}"),
-            TrafficMeans::Command { name } => format!("the command {name}"),
-            TrafficMeans::Route53 { name, .. } => format!("Route 53, {name}"),
-            TrafficMeans::ArcRoutingControl { controls, .. } => format!("ARC, {} routing controls", controls.len()),
-            TrafficMeans::Simulated {} => "a simulator".to_owned(),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataClass {
@@ -356,159 +205,6 @@ pub struct Endpoint {
     pub target: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detection: Option<Detection>,
-}
-
-/// When samples become a verdict: at least `failures` bad ones among the last `samples` distinct rounds, all inside `window`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Detection {
-    /// Time between two probes of one target.
-    pub interval: Span,
-    /// A probe without an answer for this long has failed.
-    pub timeout: Span,
-    /// k: this many failed probes …
-    pub failures: u32,
-    /// n: … among the last this many.
-    pub samples: u32,
-    /// Good probes in a row before a failed target is believed to be back.
-    pub recoveries: u32,
-}
-
-impl Default for Detection {
-    fn default() -> Self {
-        Self { interval: Span::from_secs(5), timeout: Span::from_secs(2), failures: 3, samples: 3, recoveries: 3 }
-    }
-}
-
-impl Detection {
-    /// The most samples or recoveries a rule may ask for; more are not kept.
-    pub const MOST_ROUNDS: u32 = 60;
-
-    /// The stretch of time the last `samples` rounds must lie in: one round of slack beyond their nominal length,
-    /// plus the time-out of each, so that slow failures still count as consecutive.
-    pub fn window(&self) -> Span {
-        self.stretch(self.samples)
-    }
-    /// The stretch of time that `rounds` rounds may take.
-    pub fn stretch(&self, rounds: u32) -> Span {
-        self.interval.saturating_add(self.timeout).times(rounds.saturating_add(1))
-    }
-    /// Silence for this long is unknown: two missed rounds and the time-out of the last.
-    pub fn silence(&self) -> Span {
-        self.interval.times(2).saturating_add(self.timeout)
-    }
-    /// What makes the rule unusable. A rule with a mistake judges nothing: every verdict under it is unknown (trap F10).
-    pub fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let mut check = |wrong: bool, text: &dyn Fn() -> String| {
-            if wrong {
-                mistakes.push(text());
-            }
-        };
-        check(self.interval == Span::ZERO, &|| "the interval is zero".to_owned());
-        check(self.timeout == Span::ZERO, &|| "the time-out is zero".to_owned());
-        check(self.failures == 0, &|| "failures is 0, at least 1 is needed".to_owned());
-        check(self.samples == 0, &|| "samples is 0, at least 1 is needed".to_owned());
-        check(self.recoveries == 0, &|| "recoveries is 0, at least 1 is needed".to_owned());
-        check(self.failures > self.samples, &|| format!("{} failures among {} samples can never happen", self.failures, self.samples));
-        check(self.samples.max(self.recoveries) > Self::MOST_ROUNDS, &|| format!("samples and recoveries may be at most {}", Self::MOST_ROUNDS));
-        mistakes
-    }
-}
-
-/// How a group of services is meant to survive the loss of its primary region.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Strategy {
-    pub id: StrategyId,
-    pub kind: StrategyKind,
-    pub primary_region: RegionId,
-    pub recovery_regions: Vec<RegionId>,
-    pub failover: FailoverMode,
-    pub failback: FailoverMode,
-    pub replication: Replication,
-    /// A standby further behind than this may not be promoted in a planned move.
-    pub lag_tolerance: Span,
-    /// When samples of what is under this strategy become a verdict, where an endpoint or a cluster does not say otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detection: Option<Detection>,
-    /// The product waits this long after the verdict before it starts a failover or asks for one.
-    #[serde(default)]
-    pub wait: Span,
-    /// After a failover the product starts no other one on the same service for this long. A failback starts no cooldown.
-    #[serde(default = "Strategy::default_cooldown")]
-    pub cooldown: Span,
-    /// A region must have been well for this long before clients return to it.
-    #[serde(default = "Strategy::default_dwell")]
-    pub dwell: Span,
-    /// At least so many regions that are well stay on in every move.
-    #[serde(default = "Strategy::default_minimum")]
-    pub minimum_on: u32,
-    /// So many different people must approve what takes an approval, none of them the one who requested it.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub approvals: u32,
-    /// How long a planned move of clients can be taken back after it was proven. Where absent it is final at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<CommitWindow>,
-}
-
-/// The time in which people commit a planned move of clients or roll it back, and what happens where they do neither.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommitWindow {
-    pub window: Span,
-    pub then: AtEnd,
-}
-
-/// What follows when nobody has decided by the end of a commit window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AtEnd {
-    Commit,
-    /// Clients are sent back, unless where they came from is not known to be well.
-    RollBack,
-}
-
-impl Strategy {
-    fn default_cooldown() -> Span {
-        Span::from_mins(30)
-    }
-    fn default_dwell() -> Span {
-        Span::from_mins(10)
-    }
-    fn default_minimum() -> u32 {
-        1
-    }
-    /// The primary region, then the others in their order, each once.
-    pub fn regions(&self) -> impl Iterator<Item = &RegionId> {
-        std::iter::once(&self.primary_region).chain(self.recovery_regions.iter().filter(|region| **region != self.primary_region))
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StrategyKind {
-    ActiveActive,
-    ActivePassive,
-    WarmStandby,
-    PilotLight,
-    BackupRestore,
-}
-
-/// Who starts a move: the product, the product after an approval, or only a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailoverMode {
-    Automatic,
-    SemiAutomatic,
-    Manual,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Replication {
-    Synchronous,
-    Asynchronous,
 }
 
 /// A PostgreSQL cluster: one writable node at a time, the others follow it.
@@ -556,12 +252,6 @@ pub struct Node {
     pub promotable: bool,
 }
 
-fn one() -> u32 {
-    1
-}
-fn is_one(value: &u32) -> bool {
-    *value == 1
-}
 fn yes() -> bool {
     true
 }

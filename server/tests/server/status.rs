@@ -6,6 +6,11 @@ use crate::{
     world::{self, EAST, ESTATE, id},
 };
 use serde_json::Value;
+use std::{
+    io::{Read as _, Write as _},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+};
 
 /// Every verdict in the document, with the way to it.
 fn verdicts(value: &Value, way: &str, found: &mut Vec<(String, String)>) {
@@ -131,10 +136,45 @@ fn without_a_server_an_estate_without_anything_to_watch_is_unknown() {
 fn the_socket_of_a_dead_server_is_no_server() {
     let program = Program::plain();
     program.run(&["user", "add", "root", "--role", "admin"]).fine();
-    drop(std::os::unix::net::UnixListener::bind(program.data().join("status.sock")).unwrap());
+    drop(UnixListener::bind(program.data().join("status.sock")).unwrap());
     let said = program.run(&["status", "--json"]);
     assert!(said.out.contains("\"source\": \"store\"") && said.code == 2, "{said:?}");
     let server = program.serve("info");
     assert!(program.run(&["status", "--json"]).out.contains("\"source\": \"server\""), "and it is not in a server's way");
     server.stop();
+}
+
+/// A server that dies in the middle of its answer has not answered, however much of it arrived.
+#[test]
+fn an_answer_that_breaks_off_is_none() {
+    let program = Program::plain();
+    let server = program.serve("error");
+    let socket = program.data().join("status.sock");
+    let ask = |question: &str| {
+        let (mut stream, mut answer) = (UnixStream::connect(&socket).unwrap(), Vec::new());
+        stream.write_all(question.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    };
+    let whole = [ask("status"), ask("pack")];
+    server.stop();
+    if socket.exists() {
+        std::fs::remove_file(&socket).unwrap();
+    }
+    let listener = UnixListener::bind(&socket).unwrap();
+    let broken = std::thread::spawn(move || {
+        for answer in &whole {
+            let (mut stream, mut question) = (listener.accept().unwrap().0, String::new());
+            stream.read_to_string(&mut question).unwrap();
+            stream.write_all(&answer[..answer.len() - 1]).unwrap();
+        }
+        whole.map(|answer| answer.len())
+    });
+    let said = program.run(&["status", "--json"]);
+    assert!(said.out.contains("\"source\": \"store\"") && said.code == 2, "{said:?}");
+    let said = program.run(&["pack", "pack.html"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(std::fs::read_to_string(program.path("pack.html")).unwrap().contains("NO SERVER ANSWERS"));
+    assert!(broken.join().unwrap().iter().all(|length| *length > 100), "both were asked, and all but the end of an answer was there");
 }
