@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 mod act;
 mod at_work;
-mod commit;
+pub mod commit;
 mod crash;
 mod evacuation;
 mod executor;

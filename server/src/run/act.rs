@@ -1,6 +1,7 @@
 //! What each action of a plan does. Every one looks first, so that doing it twice does it once, and reports what it saw.
 
 use super::{
+    commit,
     look::until,
     monitoring,
     needs::{Done, Hands},
@@ -55,7 +56,7 @@ impl Hands for Acting {
             Action::SendClients { service, to } => return self.send_clients(service, to, timeout).await,
             Action::Rehearse { service, to } => return self.rehearse(service, to).await,
             Action::ProveClients { service, to } => return self.prove_clients(service, to).await,
-            Action::AwaitCommit { service, from, .. } => return self.await_commit(operation, service, from).await,
+            Action::AwaitCommit { service, from, .. } => return commit::await_commit(&*self.desk, operation, service, from).await,
             Action::RunHook { hook, moment } => return self.run_hook(operation, hook, *moment, timeout).await,
             told if told.only_tells() => return monitoring::tell(&self.desk, &self.connections, told, operation, timeout).await,
             _ => {}
