@@ -17,6 +17,7 @@ pub mod follow;
 pub mod inspect;
 pub mod loss;
 pub mod observer;
+pub mod orders;
 pub mod processes;
 pub mod rebuild;
 pub mod refusal;

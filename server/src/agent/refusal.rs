@@ -34,6 +34,11 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, error, hint)
     }
 
+    /// It was sent for a moment that is over.
+    pub fn too_late(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, error, "look at the node's status and at the operation; order it anew if it is still wanted")
+    }
+
     /// The time was up before the result was proven. Nothing is known to have succeeded.
     pub fn not_proven_in_time(error: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, error, hint)

@@ -1,32 +1,38 @@
 //! The agent's URLs, who may call them, and one command at a time per node.
 
 use super::config::{Config, Node, Peer};
+use super::orders::{Orders, Stamp};
 use super::refusal::Refusal;
 use super::wire::{Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped};
-use super::{follow, inspect, loss, rebuild, rewind, start, stop};
+use super::{follow, inspect, loss, rebuild, rewind, start, stop, wire};
 use crate::token::TokenDigest;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chrono::Utc;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 pub struct Agent {
     config: Config,
     token: TokenDigest,
     busy: BTreeMap<String, Arc<Mutex<()>>>,
+    orders: Orders,
 }
 
 impl Agent {
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let token = TokenDigest::of(&config.token()?);
         let busy = config.nodes.iter().map(|n| (n.id.clone(), Arc::default())).collect();
-        Ok(Self { config, token, busy })
+        Ok(Self { config, token, busy, orders: Orders::default() })
     }
 
     fn node(&self, id: &str) -> Result<&Node, Refusal> {
@@ -73,6 +79,7 @@ async fn status(State(agent): State<Arc<Agent>>) -> Json<RegionStatus> {
         region: agent.config.region.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         nodes: agent.config.nodes.iter().map(|n| n.id.clone()).collect(),
+        at: Utc::now(),
     })
 }
 
@@ -83,52 +90,100 @@ async fn node_status(State(agent): State<Arc<Agent>>, Path(id): Path<String>) ->
 type Body<T> = Result<Json<T>, JsonRejection>;
 type Answer<T> = Result<Json<T>, Refusal>;
 
-async fn stop_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Stop>) -> Answer<Stopped> {
-    let order = parsed(body)?;
-    alone(&agent.clone(), &id.clone(), async move { stop::stop(&agent.config, agent.node(&id)?, &order).await }).await
+async fn stop_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Stop>) -> Answer<Stopped> {
+    let mut order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        order.timeout_ms = within(order.timeout_ms, left);
+        stop::stop(&agent.config, agent.node(&id)?, &order).await
+    };
+    alone(agent, id, &headers, command).await
 }
 
-async fn start_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Start>) -> Answer<Started> {
-    let order = parsed(body)?;
-    alone(&agent.clone(), &id.clone(), async move { start::start(&agent.config, agent.node(&id)?, &order).await }).await
+async fn start_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Start>) -> Answer<Started> {
+    let mut order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        order.timeout_ms = within(order.timeout_ms, left);
+        start::start(&agent.config, agent.node(&id)?, &order).await
+    };
+    alone(agent, id, &headers, command).await
 }
 
-async fn follow_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Follow>) -> Answer<Following> {
-    let order = parsed(body)?;
-    alone(&agent.clone(), &id.clone(), async move { follow::follow(&agent.config, agent.node(&id)?, agent.peer(&order.upstream)?, &order).await })
-        .await
+async fn follow_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Follow>) -> Answer<Following> {
+    let mut order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        order.timeout_ms = within(order.timeout_ms, left);
+        follow::follow(&agent.config, agent.node(&id)?, agent.peer(&order.upstream)?, &order).await
+    };
+    alone(agent, id, &headers, command).await
 }
 
-async fn rewind_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Source>) -> Answer<Rewound> {
-    let order = parsed(body)?;
-    alone(&agent.clone(), &id.clone(), async move { rewind::rewind(&agent.config, agent.node(&id)?, agent.peer(&order.source)?, &order).await }).await
+async fn rewind_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Source>) -> Answer<Rewound> {
+    let mut order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        order.timeout_ms = within(order.timeout_ms, left);
+        rewind::rewind(&agent.config, agent.node(&id)?, agent.peer(&order.source)?, &order).await
+    };
+    alone(agent, id, &headers, command).await
 }
 
-async fn rebuild_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<Source>) -> Answer<Rebuilt> {
-    let order = parsed(body)?;
-    alone(&agent.clone(), &id.clone(), async move { rebuild::rebuild(&agent.config, agent.node(&id)?, agent.peer(&order.source)?, &order).await })
-        .await
+async fn rebuild_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Source>) -> Answer<Rebuilt> {
+    let mut order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        order.timeout_ms = within(order.timeout_ms, left);
+        rebuild::rebuild(&agent.config, agent.node(&id)?, agent.peer(&order.source)?, &order).await
+    };
+    alone(agent, id, &headers, command).await
 }
 
-async fn node_loss(State(agent): State<Arc<Agent>>, Path(id): Path<String>, body: Body<LossQuestion>) -> Answer<Loss> {
-    let question = parsed(body)?;
-    alone(&agent.clone(), &id.clone(), async move { loss::measure(&agent.config, agent.node(&id)?, &question).await }).await
+async fn node_loss(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<LossQuestion>) -> Answer<Loss> {
+    let mut question = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        question.timeout_ms = within(question.timeout_ms, left);
+        loss::measure(&agent.config, agent.node(&id)?, &question).await
+    };
+    alone(agent, id, &headers, command).await
+}
+
+/// What an order asks for, and no more than what is left of its time.
+fn within(timeout_ms: u64, left: Duration) -> u64 {
+    timeout_ms.min(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The stamp of an order. One without a time is no order: it would be good for ever.
+fn stamp(headers: &HeaderMap) -> Result<Stamp, Refusal> {
+    let number = header(headers, wire::ORDER_NUMBER)?;
+    let not_after = header(headers, wire::ORDER_NOT_AFTER)?.ok_or_else(|| {
+        Refusal::bad_request(format!("the header {} is missing", wire::ORDER_NOT_AFTER), "say until when it may be begun; /v1/status says what time it is here")
+    })?;
+    Ok(Stamp { number, not_after })
+}
+
+fn header<T: FromStr>(headers: &HeaderMap, name: &str) -> Result<Option<T>, Refusal> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
+    parsed.map(Some).ok_or_else(|| Refusal::bad_request(format!("the header {name} cannot be read"), "a number, and an instant as RFC 3339"))
 }
 
 fn parsed<T>(body: Body<T>) -> Result<T, Refusal> {
     body.map(|Json(value)| value).map_err(|e| Refusal::bad_request(e.body_text(), "send a JSON object with the documented fields"))
 }
 
-/// Runs one command on one node. It goes on to its end in a task of its own: a caller who hangs up must not leave a
-/// rewind half done.
-async fn alone<T: Send + 'static>(agent: &Agent, id: &str, command: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer<T> {
-    agent.node(id)?;
-    let Some(lock) = agent.busy.get(id).cloned() else {
+/// Runs one command on one node, unless it comes too late. It goes on to its end in a task of its own: a caller who hangs up
+/// must not leave a rewind half done.
+async fn alone<T: Send + 'static, C>(agent: Arc<Agent>, id: String, headers: &HeaderMap, command: impl FnOnce(Arc<Agent>, String, Duration) -> C) -> Answer<T>
+where
+    C: Future<Output = Result<T, Refusal>> + Send + 'static,
+{
+    agent.node(&id)?;
+    let stamp = stamp(headers)?;
+    let Some(lock) = agent.busy.get(&id).cloned() else {
         return Err(Refusal::not_found("no such node", "see /v1/status"));
     };
     let Ok(guard) = lock.try_lock_owned() else {
         return Err(Refusal::conflict(format!("another command is running on {id}"), "wait until it has ended"));
     };
+    let left = agent.orders.admit(&id, &stamp, Utc::now()).map_err(|late| Refusal::too_late(late.to_string()))?;
+    let command = command(agent.clone(), id, left);
     let task = tokio::spawn(async move {
         let result = command.await;
         drop(guard);

@@ -5,12 +5,19 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+/// Header of every order: the instant (RFC 3339, by the agent's own clock) after which it may not be begun any more.
+pub const ORDER_NOT_AFTER: &str = "lifeboat-order-not-after";
+/// Header of an order that is part of an operation: the journal entry up to which its sender had written.
+pub const ORDER_NUMBER: &str = "lifeboat-order-number";
+
 /// Answer of `GET /v1/status`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegionStatus {
     pub region: String,
     pub version: String,
     pub nodes: Vec<String>,
+    /// What time it is there: what orders are stamped by.
+    pub at: DateTime<Utc>,
 }
 
 /// Answer of `GET /v1/nodes/{id}`: what the host sees, without asking PostgreSQL.

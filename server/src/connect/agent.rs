@@ -1,11 +1,12 @@
 //! The client of a region's host agent.
 
 use crate::agent::wire::{
-    ErrorAnswer, Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped,
+    self, ErrorAnswer, Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped,
 };
+use chrono::SecondsFormat;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One region's agent. Cheap to clone; connections are reused.
 #[derive(Clone)]
@@ -13,6 +14,7 @@ pub struct Agent {
     base: String,
     token: String,
     client: reqwest::Client,
+    number: Option<u64>,
 }
 
 /// Why an agent did not do what it was asked.
@@ -21,7 +23,7 @@ pub enum AgentError {
     /// No answer: refused, cut off, or too late. What the agent did meanwhile is unknown.
     #[error("the agent at {base} gives no answer: {reason}")]
     Unreachable { base: String, reason: String },
-    /// It answered, and said no. `status` 409: the node's state forbids it; 504: not proven in time.
+    /// It answered, and said no. `status` 409: the node's state forbids it; 412: the order came too late; 504: not proven in time.
     #[error("{error} ({hint})")]
     Refused { status: u16, error: String, hint: String },
     #[error("the agent at {base} answered something else than agreed: {reason}")]
@@ -40,9 +42,15 @@ impl Agent {
         let base = base.into();
         let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).no_proxy().build();
         match client {
-            Ok(client) => Ok(Self { base, token: token.into(), client }),
+            Ok(client) => Ok(Self { base, token: token.into(), client, number: None }),
             Err(error) => Err(AgentError::Unreachable { base, reason: error.to_string() }),
         }
+    }
+
+    /// The same agent for orders that belong to the journal up to entry `number`: it carries out none of them once it has
+    /// carried out a later one on the same node.
+    pub fn numbered(self, number: u64) -> Self {
+        Self { number: Some(number), ..self }
     }
 
     /// Who is there. Waits at most two seconds.
@@ -85,9 +93,20 @@ impl Agent {
         self.answer(self.client.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(2))).await
     }
 
+    /// The agent is asked for its time first, so that the order can say by the agent's own clock when its time is up: whatever
+    /// becomes of it on the way, it is not begun after its caller has given up.
     async fn post<T: DeserializeOwned>(&self, id: &str, verb: &str, body: &impl Serialize, timeout_ms: u64) -> Result<T, AgentError> {
+        let (began, timeout) = (Instant::now(), Duration::from_millis(timeout_ms));
+        let said = self.status().await?.at;
+        let left = timeout.saturating_sub(began.elapsed());
+        let not_after = said + chrono::TimeDelta::from_std(left).unwrap_or_default();
         let request = self.client.post(format!("{}/v1/nodes/{id}/{verb}", self.base)).json(body);
-        self.answer(request.timeout(Duration::from_millis(timeout_ms) + ANSWER_MARGIN)).await
+        let request = request.header(wire::ORDER_NOT_AFTER, not_after.to_rfc3339_opts(SecondsFormat::Millis, true));
+        let request = match self.number {
+            Some(number) => request.header(wire::ORDER_NUMBER, number),
+            None => request,
+        };
+        self.answer(request.timeout(timeout + ANSWER_MARGIN)).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, AgentError> {

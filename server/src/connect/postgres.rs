@@ -189,9 +189,18 @@ pub async fn replayed(client: &Client) -> anyhow::Result<Option<Lsn>> {
 }
 
 /// Asks for promotion without waiting: `pg_promote(true)` polls only ten times a second, so the caller polls itself.
-pub async fn promote(client: &Client) -> anyhow::Result<()> {
-    let accepted: bool = client.query_one("select pg_promote(false)", &[]).await.map_err(in_words)?.try_get(0)?;
-    if accepted { Ok(()) } else { bail!("PostgreSQL did not accept the promotion") }
+///
+/// A statement may lie on the way, and reach the server when its caller has long given up and another node was promoted. So it
+/// says until when it is good, by the server's own clock.
+pub async fn promote(client: &Client, within: Duration) -> anyhow::Result<()> {
+    let span = format!("{} milliseconds", within.as_millis());
+    let until: String = client.query_one("select (clock_timestamp() + $1::text::interval)::text", &[&span]).await.map_err(in_words)?.try_get(0)?;
+    let order = "select case when clock_timestamp() < $1::text::timestamptz then pg_promote(false) end";
+    match client.query_one(order, &[&until]).await.map_err(in_words)?.try_get(0)? {
+        Some(true) => Ok(()),
+        Some(false) => bail!("PostgreSQL did not accept the promotion"),
+        None => bail!("the order to promote came after its time and was not carried out"),
+    }
 }
 
 /// A checkpoint, now.

@@ -152,7 +152,7 @@ impl Bare {
 }
 
 async fn promote_and_write(client: &Client) -> anyhow::Result<()> {
-    postgres::promote(client).await?;
+    postgres::promote(client, Duration::from_millis(SLOWLY)).await?;
     while postgres::is_in_recovery(client).await? {
         tokio::time::sleep(OFTEN).await;
     }

@@ -20,7 +20,11 @@ use engine::{
     id::NodeId,
     time::Span,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_postgres::Client;
 
 /// Carries out actions; keeps connections to the nodes it has used, so that promotion does not wait for a sign-in.
@@ -85,7 +89,7 @@ impl Hands for Acting {
             Action::StartNode { node } => self.start(&cluster, node, timeout).await,
             Action::CatchUp { source, target } => self.catch_up(&cluster, source, target).await,
             Action::Fence { node, by } => self.fence(&cluster, node, *by, timeout).await,
-            Action::Promote { node } => self.promote(&cluster, node, operation).await,
+            Action::Promote { node } => self.promote(&cluster, node, operation, timeout).await,
             Action::VerifyWritable { node } => self.verify_writable(&cluster, node).await,
             Action::ProveWrite { node } => self.prove_write(&cluster, node, operation).await,
             Action::Repoint { nodes, upstream } => self.repoint(&cluster, nodes, upstream, timeout).await,
@@ -121,8 +125,10 @@ impl Acting {
         self.connections.routers.get(&cluster.id).with_context(|| format!("{} has no router", cluster.id))
     }
 
+    /// The agent for an order that follows from what is in the journal now: the step was written down before it acts, so a later
+    /// step has a later number.
     fn agent(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Agent> {
-        Ok(self.connections.agent_of(cluster, node)?.clone())
+        Ok(self.connections.agent_of(cluster, node)?.clone().numbered(self.desk.picture().records.seq))
     }
 
     async fn check_target(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
@@ -212,7 +218,8 @@ impl Acting {
         }
     }
 
-    async fn promote(&mut self, cluster: &Cluster, node: &NodeId, operation: &Operation) -> anyhow::Result<Done> {
+    async fn promote(&mut self, cluster: &Cluster, node: &NodeId, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
+        let began = Instant::now();
         let reading = self.read(cluster, node).await?;
         if matches!(reading.role, NodeRole::Primary { .. }) {
             return Ok(Done::because(format!("{node} is promoted already")));
@@ -221,7 +228,7 @@ impl Acting {
             bail!("{node} is not promoted: {why}");
         }
         let client = self.client(cluster, node).await?;
-        postgres::promote(client).await?;
+        postgres::promote(client, timeout.as_std().saturating_sub(began.elapsed())).await?;
         until!(QUICK, (!postgres::is_in_recovery(client).await?).then_some(()));
         let fork = postgres::replayed(client).await?.map_or_else(|| "an unknown position".to_owned(), |lsn| lsn.to_string());
         Ok(Done::because(format!("{node} left recovery; its own history begins at {fork}")))
@@ -251,8 +258,11 @@ impl Acting {
     /// Every sibling is tried, also after one failed.
     async fn repoint(&mut self, cluster: &Cluster, nodes: &[NodeId], upstream: &NodeId, timeout: Span) -> anyhow::Result<Done> {
         let (mut followed, mut failed) = (Vec::new(), Vec::new());
+        // The step has one limit for all of them, and no order may outlive it.
+        let deadline = Instant::now() + timeout.as_std();
         for node in nodes {
-            match self.follow(cluster, node, upstream, timeout).await {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.follow(cluster, node, upstream, Span::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))).await {
                 Ok(said) => followed.push(said),
                 Err(error) => failed.push(format!("{node}: {error:#}")),
             }
