@@ -79,6 +79,9 @@ impl<L: Ledger, H: Hands> Executor<L, H> {
     }
 
     async fn go_on(&mut self) -> anyhow::Result<Ending> {
+        if let Some(ending) = self.left_open()? {
+            return Ok(ending);
+        }
         while let Some(at) = self.operation()?.next_step() {
             let operation = self.operation()?;
             let step = operation.plan.steps.get(at).context("a step without a plan")?.clone();
@@ -118,6 +121,27 @@ impl<L: Ledger, H: Hands> Executor<L, H> {
                 Ending::Doubt("not everything was moved; resume to try what failed again, or close it as it is".to_owned())
             }
         })
+    }
+
+    /// What a server that was killed had still to conclude from what it had written down: a step that failed, or being told to
+    /// stop. Going on with the next step instead would promote behind a fence that failed.
+    fn left_open(&self) -> anyhow::Result<Option<Ending>> {
+        let operation = self.operation()?;
+        let Some(at) = operation.steps.iter().rposition(|record| record.state != StepState::Pending) else { return Ok(None) };
+        let (record, step) = (&operation.steps[at], operation.plan.steps.get(at).context("a step without a plan")?);
+        match record.state {
+            StepState::Failed => {
+                let said = record.said.clone().unwrap_or_else(|| "a step failed".to_owned());
+                Ok(match operation.on_failure(step) {
+                    OnFailure::GoOn => self.aborted()?,
+                    OnFailure::Compensate => Some(Ending::Compensate(said)),
+                    OnFailure::StandInDoubt => Some(Ending::Doubt(said)),
+                })
+            }
+            // What it was at is finished first.
+            StepState::Running => Ok(None),
+            _ => self.aborted(),
+        }
     }
 
     /// Whether it was told to stop, and what follows: back to where it was, as long as there is a way back.

@@ -27,6 +27,38 @@ fn last_send(plan: &Plan) -> usize {
 }
 
 #[tokio::test]
+async fn f14_a_server_killed_right_after_a_failed_step_ends_as_it_would_have() {
+    let stage = Stage::with(&SHOP).await;
+    let plan = stage.plan("shop", Mode::Planned, WEST);
+    let (send, proof) = (last_send(&plan), plan.steps.len() - 1);
+    let id = stage.under_way(plan).await;
+    stage.control("shop").script().on = regions(&[WEST]);
+    for step in 0..=proof {
+        let state = if step == proof { StepState::Failed } else { StepState::Done };
+        let ended = Event::StepEnded { id, step, state, said: "a client was answered badly".to_owned() };
+        stage.says(&Actor::Lifeboat, vec![Event::StepStarted { id, step }, ended]).await;
+    }
+    stage.start();
+    let operation = stage.outcome(id).await;
+    assert_eq!(operation.state, State::Failed, "{operation:#?}");
+    assert_eq!((operation.outcome.as_deref(), operation.steps[send].state), (Some("a client was answered badly"), StepState::Undone));
+    assert_eq!(stage.control("shop").script().on, regions(&[EAST]));
+}
+
+#[tokio::test]
+async fn f14_a_server_killed_right_after_it_was_told_to_stop_begins_no_other_step() {
+    let stage = Stage::with(&SHOP).await;
+    let id = stage.under_way(stage.plan("shop", Mode::Planned, WEST)).await;
+    let ended = Event::StepEnded { id, step: 0, state: StepState::Done, said: "it answers well".to_owned() };
+    stage.says(&Actor::Lifeboat, vec![Event::StepStarted { id, step: 0 }, ended]).await;
+    stage.says(&person("ann"), vec![Event::OperationAborted { id, reason: "a false alarm".to_owned() }]).await;
+    stage.start();
+    let operation = stage.outcome(id).await;
+    assert_eq!((operation.state, operation.steps[1].state), (State::Failed, StepState::Pending), "{operation:#?}");
+    assert!(stage.control("shop").script().sent.is_empty());
+}
+
+#[tokio::test]
 async fn f15_what_sends_the_clients_may_restart_at_the_very_moment_it_is_needed() {
     let stage = Stage::with(&SHOP).await;
     stage.see("shop", EAST, Health::Down);
