@@ -4,7 +4,7 @@
 
 use crate::{
     estate::AtEnd,
-    id::{AccountName, OperationId, RegionId},
+    id::{AccountName, NodeId, OperationId, RegionId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -101,18 +101,25 @@ impl Operation {
     }
     /// Whether the target has been promoted, or may have been: from here on there is no way back, only forward. The same
     /// is true once clients were sent away from what failed, once members of an evacuation have moved, and once a host agent
-    /// has ended a node that it will not start again.
+    /// was told to end a node that it will not start again: whatever it answered, or did not, it may have done that.
     pub fn passed_promotion(&self) -> bool {
         let is_last_send = |to: &BTreeSet<RegionId>| self.plan.traffic().is_some_and(|change| change.to == *to);
-        let has_no_way_back = |action: &Action, state: StepState| match action {
-            Action::Promote { .. } => true,
-            Action::Fence { by: FenceMeans::HostAgent, .. } => state == StepState::Done,
+        let has_no_way_back = |action: &Action| match action {
+            Action::Promote { .. } | Action::Fence { by: FenceMeans::HostAgent, .. } => true,
             Action::MoveWave { .. } => self.mode() != Mode::Test,
             Action::SendClients { to, .. } => self.mode() == Mode::Emergency && is_last_send(to),
             _ => false,
         };
-        let mut begun = self.plan.steps.iter().zip(&self.steps).filter(|(_, record)| record.state != StepState::Pending);
-        begun.any(|(step, record)| has_no_way_back(&step.action, record.state))
+        // A step that is to be done again stands as pending, and has been done all the same.
+        let mut begun = self.plan.steps.iter().zip(&self.steps).filter(|(_, record)| record.attempts > 0 || record.state != StepState::Pending);
+        begun.any(|(step, _)| has_no_way_back(&step.action))
+    }
+    /// The node that it promoted, or may have promoted, and when that ended or was given up. An order to promote is void then.
+    pub fn promoted(&self) -> Option<(&NodeId, Instant)> {
+        self.plan.steps.iter().zip(&self.steps).find_map(|(step, record)| match &step.action {
+            Action::Promote { node } => Some((node, record.ended_at.or(record.started_at)?)),
+            _ => None,
+        })
     }
     /// The step at which it stands in doubt: the one that failed last, else the first that is not over.
     pub fn step_in_doubt(&self) -> Option<usize> {
@@ -170,9 +177,11 @@ impl Operation {
     pub fn mode(&self) -> Mode {
         if self.escalated.is_some() { Mode::Emergency } else { self.plan.mode() }
     }
-    /// What follows when `step` fails now.
+    /// What follows when `step` fails now. Where there is no way back nothing is undone, whatever the plan says: it would be
+    /// called undone, and a node be opened to clients that an order on its way may still end.
     pub fn on_failure(&self, step: &Step) -> OnFailure {
-        if self.escalated.is_some() { step.in_emergency.unwrap_or(step.on_failure) } else { step.on_failure }
+        let planned = if self.escalated.is_some() { step.in_emergency.unwrap_or(step.on_failure) } else { step.on_failure };
+        if planned == OnFailure::Compensate && self.passed_promotion() { OnFailure::StandInDoubt } else { planned }
     }
     /// Whether a wave of an evacuation left something behind.
     pub fn left_behind(&self) -> bool {
