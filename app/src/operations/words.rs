@@ -250,6 +250,9 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
             "Wait until the nodes have been read once; if that does not happen, check the addresses and the password of the probe account."
         }
         Blocker::TwoWritable { .. } => "Stop all but one of them on its host by hand, at once: two writers make two histories.",
+        Blocker::PromotedUnseen { .. } => {
+            "Wait until it has been read; if that does not happen, bring it back or make sure by hand who takes the writes."
+        }
         Blocker::PrimaryNotWritable { .. } => "Plan a failover if the primary will not come back by itself.",
         Blocker::PrimaryHealthy { .. } => "Plan a switchover instead, unless you know better than the probes.",
         Blocker::FenceUnproven { .. } => "Bring the host agent back, or make sure by other means that the node is off, and say how in the reason.",

@@ -22,6 +22,8 @@ pub enum Blocker {
     NoPrimary,
     #[error("more than one node takes writes ({}); fence all but one first", nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     TwoWritable { nodes: Vec<NodeId> },
+    #[error("{node} was promoted at {}, or may have been, and has not been read since: what is known of the cluster is older", at.format("%H:%M:%S UTC"))]
+    PromotedUnseen { node: NodeId, at: Instant },
     #[error("the primary {node} does not take writes now ({why}), so a planned switchover is not possible; use a failover")]
     PrimaryNotWritable { node: NodeId, why: String },
     #[error("the primary {node} answers; a planned switchover loses nothing, a failover may")]
@@ -134,6 +136,7 @@ impl Blocker {
             Blocker::UnknownNode { .. } => "unknown-node",
             Blocker::NoPrimary => "no-primary",
             Blocker::TwoWritable { .. } => "two-writable",
+            Blocker::PromotedUnseen { .. } => "promoted-unseen",
             Blocker::PrimaryNotWritable { .. } => "primary-not-writable",
             Blocker::PrimaryHealthy { .. } => "primary-healthy",
             Blocker::FenceUnproven { .. } => "fence-unproven",

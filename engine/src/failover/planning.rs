@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
     /// The router answers now, or why it does not.
     pub router: Result<(), &'a str>,
+    /// The node that an operation last promoted, or may have promoted, and when that ended.
+    pub promoted: Option<(&'a NodeId, Instant)>,
     pub now: Instant,
 }
 
@@ -58,7 +60,15 @@ impl Facts<'_> {
             outage_since: None,
         }
     }
+    /// What was read of a node before it was promoted says who led then: a plan that rests on it would fence and promote by
+    /// an old truth. A promotion in the future is a clock set back.
+    fn promoted_unseen(&self) -> Option<Blocker> {
+        let (node, at) = self.promoted.filter(|(_, at)| *at <= self.now)?;
+        let read = self.view.node(node)?.reading.as_ref().map(|reading| reading.at);
+        read.is_none_or(|read| read <= at).then(|| Blocker::PromotedUnseen { node: node.clone(), at })
+    }
     fn finished(&self, mut draft: Draft) -> Plan {
+        draft.blockers.extend(self.promoted_unseen());
         let service = self.estate.service(&self.cluster.service);
         let steps = std::mem::take(&mut draft.steps);
         draft.steps = self.told(&draft, steps);
@@ -248,10 +258,12 @@ fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut
 fn failover_steps(primary: &NodeView, by: FenceMeans, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
     let source = &primary.node;
+    // A host that was told to fence may do so later than it answers, and does not start the node again: there is no way back.
+    let unfenced = if by == FenceMeans::HostAgent { StandInDoubt } else { Compensate };
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
-        Step::new(Action::Fence { node: source.clone(), by }, Span::from_secs(30), Compensate),
+        Step::new(Action::Fence { node: source.clone(), by }, Span::from_secs(30), unfenced),
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
     ];
     steps.extend(take_over_steps(target));

@@ -1,10 +1,11 @@
 //! Plans: D5 to D9, D13, D16, F5, F6, F7, F21 and rows 53, 55, 56: what a plan does, in which order, and what stops it.
 
-use crate::world::{EAST, REPLICA, WEST, World, ago, id, judged};
+use crate::world::{Book, EAST, REPLICA, WEST, World, ago, approve, id, judged, operation_id, person, request};
 use engine::{
     databases::LossBound,
-    failover::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan},
+    failover::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan, StepState},
     health::Health,
+    journal::{Actor, Event},
 };
 
 fn order(plan: &Plan) -> Vec<String> {
@@ -221,6 +222,37 @@ fn no_router_or_a_silent_one_stops_every_move() {
     assert!(matches!(world.plan(OperationKind::Switchover, None).hard_blockers()[..], [Blocker::RouterSilent { .. }]));
     world.estate.clusters[0].router = None;
     assert!(matches!(world.plan(OperationKind::Switchover, None).hard_blockers()[..], [Blocker::NoRouter]));
+}
+
+#[test]
+fn d1_no_plan_rests_on_readings_older_than_the_last_promotion() {
+    let mut world = World::healthy();
+    let plan = world.plan(OperationKind::Switchover, Some(WEST));
+    let mut book = Book::with_people();
+    book.act(&person("ann"), &request(1, &plan), ago(60)).unwrap();
+    book.act(&person("bob"), &approve(1, &plan, &plan), ago(60)).unwrap();
+    let id = operation_id(1);
+    book.write(&Actor::Lifeboat, &Event::OperationStarted { id }, ago(60)).unwrap();
+    let step = promote(&plan);
+    book.write(&Actor::Lifeboat, &Event::StepStarted { id, step }, ago(10)).unwrap();
+    book.write(&Actor::Lifeboat, &Event::StepEnded { id, step, state: StepState::Done, said: "promoted".to_owned() }, ago(9)).unwrap();
+    book.write(&Actor::Lifeboat, &Event::OperationSucceeded { id }, ago(8)).unwrap();
+    world.records = book.records;
+    // All was read a moment before: the east leads, and the west follows it.
+    for node in [EAST, REPLICA, WEST] {
+        world.reading(node).at = ago(11);
+    }
+    for (kind, node) in [(OperationKind::Switchover, None), (OperationKind::Failover, None), (OperationKind::Rejoin, Some(WEST))] {
+        let plan = world.plan(kind, node);
+        let unseen = |blocker: &&Blocker| matches!(blocker, Blocker::PromotedUnseen { node, .. } if node.as_str() == WEST);
+        assert!(plan.hard_blockers().iter().any(unseen), "{kind}: {:?}", plan.blockers);
+    }
+    world.west_took_over();
+    world.reading(WEST).at = ago(1);
+    let named = |world: &World| world.plan(OperationKind::Failover, None).blockers.iter().any(|blocker| blocker.name() == "promoted-unseen");
+    assert!(!named(&world), "it has been read since");
+    world.reading(WEST).at = ago(9);
+    assert!(named(&world), "at that very moment it may not have been promoted yet");
 }
 
 #[test]
