@@ -1,6 +1,6 @@
 //! How much acknowledged data a promotion can cost, said before anyone confirms it (row 52). Zero only with a proof.
 
-use super::{ClusterView, HostState, Lsn, NodeView};
+use super::{ClusterView, HostState, NodeView};
 use crate::{
     estate::Detection,
     health::Health,
@@ -44,8 +44,8 @@ pub enum ZeroLoss {
     WaitsForLastByte,
     /// Clients are sent elsewhere; the data stays where it is.
     MovesNoData,
-    /// The primary confirmed the target as a synchronous peer right before it fell, and no other node can have taken that
-    /// place or holds more WAL.
+    /// The primary confirmed the target as a synchronous peer right before it fell, and there is no other standby that could
+    /// have confirmed a commit in its place.
     SynchronousPeer,
 }
 
@@ -133,7 +133,7 @@ pub fn loss_bound(view: &ClusterView, source: Option<&NodeView>, target: &NodeId
             source.node
         ));
     }
-    if own >= leading && is_proven_synchronous(view, source, target, own, rule, now) {
+    if own >= leading && is_proven_synchronous(view, source, target, rule, now) {
         return LossBound::Zero { because: ZeroLoss::SynchronousPeer };
     }
     // A process its host saw gone, or stopped by a signal, wrote nothing after the probes first failed. Any other silence
@@ -149,18 +149,13 @@ pub fn loss_bound(view: &ClusterView, source: Option<&NodeView>, target: &NodeId
 }
 
 /// Whether every commit the source acknowledged is on `target`. That the source once named it as a synchronous peer is
-/// not enough: the source must have said so right before it failed, and no other standby may have taken that place
-/// since, which PostgreSQL does by itself where several are named. So each other one that streamed then must answer now
-/// and hold no more than the target.
-fn is_proven_synchronous(view: &ClusterView, source: &NodeView, target: &NodeId, own: Lsn, rule: &Detection, now: Instant) -> bool {
+/// not enough: it must have said so right before it failed, and no other standby can have confirmed a commit in its place.
+/// With a quorum any of several does, and where they are ranked PostgreSQL moves on to the next by itself. What another one
+/// was last seen to hold proves nothing: the commit that only it has may be younger.
+fn is_proven_synchronous(view: &ClusterView, source: &NodeView, target: &NodeId, rule: &Detection, now: Instant) -> bool {
     let fell_at = if source.answers() { now } else { source.judgement.since.unwrap_or(now) };
     let said_in_time = source.reading.as_ref().is_some_and(|reading| Span::between(reading.at, fell_at) <= rule.silence());
-    let holds_no_more = |other: &NodeView| other.position().is_none_or(|position| position <= own);
-    let vouches = |other: &NodeView| other.answers() && !other.is_stale(rule, now) && other.position().is_some_and(|position| position <= own);
-    said_in_time
-        && view.is_synchronous_peer(target)
-        && view.nodes.iter().filter(|node| node.node != source.node).all(holds_no_more)
-        && view.other_streaming_peers(target).iter().all(|name| view.nodes.iter().any(|node| node.node.as_str() == *name && vouches(node)))
+    said_in_time && view.is_only_standby_to_confirm(target)
 }
 
 /// Rounding keeps a plan's bound, and so its hash, steady while samples jitter: the reader sees an upper bound either way.

@@ -111,7 +111,9 @@ fn candidate(view: &ClusterView, primary: Option<&NodeView>, node: &NodeView, ru
     let mut reasons = Vec::new();
     if exclusions.is_empty() {
         if synchronous {
-            reasons.push("the primary confirmed it as a synchronous standby: every acknowledged commit is on it".to_owned());
+            let only = view.is_only_standby_to_confirm(&node.node);
+            let what = if only { ", and there is no other: every acknowledged commit is on it" } else { ", and may have had others" };
+            reasons.push(format!("the primary confirmed it as a synchronous standby{what}"));
         }
         reasons.push(match bytes_behind {
             Some(0) => "it holds all WAL the primary was last seen to have".to_owned(),
