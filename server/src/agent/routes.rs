@@ -153,7 +153,10 @@ fn within(timeout_ms: u64, left: Duration) -> u64 {
 fn stamp(headers: &HeaderMap) -> Result<Stamp, Refusal> {
     let number = header(headers, wire::ORDER_NUMBER)?;
     let not_after = header(headers, wire::ORDER_NOT_AFTER)?.ok_or_else(|| {
-        Refusal::bad_request(format!("the header {} is missing", wire::ORDER_NOT_AFTER), "say until when it may be begun; /v1/status says what time it is here")
+        Refusal::bad_request(
+            format!("the header {} is missing", wire::ORDER_NOT_AFTER),
+            "say until when it may be begun; /v1/status says what time it is here",
+        )
     })?;
     Ok(Stamp { number, not_after })
 }
@@ -170,7 +173,12 @@ fn parsed<T>(body: Body<T>) -> Result<T, Refusal> {
 
 /// Runs one command on one node, unless it comes too late. It goes on to its end in a task of its own: a caller who hangs up
 /// must not leave a rewind half done.
-async fn alone<T: Send + 'static, C>(agent: Arc<Agent>, id: String, headers: &HeaderMap, command: impl FnOnce(Arc<Agent>, String, Duration) -> C) -> Answer<T>
+async fn alone<T: Send + 'static, C>(
+    agent: Arc<Agent>,
+    id: String,
+    headers: &HeaderMap,
+    command: impl FnOnce(Arc<Agent>, String, Duration) -> C,
+) -> Answer<T>
 where
     C: Future<Output = Result<T, Refusal>> + Send + 'static,
 {

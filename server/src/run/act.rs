@@ -158,7 +158,8 @@ impl Acting {
 
     async fn stop(&mut self, cluster: &Cluster, node: &NodeId, timeout: Span) -> anyhow::Result<Done> {
         self.clients.remove(node);
-        let order = Stop { mode: StopMode::Fast, timeout_ms: timeout.as_millis(), fence: false };
+        // Fenced, so that a machine that starts meanwhile does not bring a second writer up; whoever undoes this releases it.
+        let order = Stop { mode: StopMode::Fast, timeout_ms: timeout.as_millis(), fence: true };
         let stopped = self.agent(cluster, node)?.stop(node.as_str(), &order).await?;
         let end = stopped
             .proof
@@ -168,7 +169,7 @@ impl Acting {
     }
 
     async fn start(&mut self, cluster: &Cluster, node: &NodeId, timeout: Span) -> anyhow::Result<Done> {
-        let started = self.agent(cluster, node)?.start(node.as_str(), &Start { timeout_ms: timeout.as_millis(), release: false }).await?;
+        let started = self.agent(cluster, node)?.start(node.as_str(), &Start { timeout_ms: timeout.as_millis(), release: true }).await?;
         Ok(Done::because(if started.was_running { format!("{node} was running") } else { format!("{node} runs again and accepts connections") }))
     }
 
