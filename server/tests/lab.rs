@@ -196,7 +196,7 @@ async fn a_lab_is_healthy_loses_nothing_and_shows_a_dead_and_a_hung_primary() {
     // D9: a stop that lay on the way too long, or comes behind a later order, does not end the primary.
     agent.clone().numbered(9).start("pg-primary-east", &Start { release: false, ..start }).await.unwrap();
     let (status, why) = refusal(agent.clone().numbered(8).stop("pg-primary-east", &stop(StopMode::Kill, true)).await);
-    assert!(status == 412 && why.contains("one of entry 9 came before it"), "{status} {why}");
+    assert!(status == 412 && why.contains("number 9 came before it"), "{status} {why}");
     let (status, why) = refusal(agent.stop("pg-primary-east", &Stop { timeout_ms: 0, ..stop(StopMode::Kill, true) }).await);
     assert!(status == 412 && why.contains("the order was void"), "{status} {why}");
     let seen = agent.node("pg-primary-east").await.unwrap();

@@ -32,7 +32,7 @@ impl Agent {
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let token = TokenDigest::of(&config.token()?);
         let busy = config.nodes.iter().map(|n| (n.id.clone(), Arc::default())).collect();
-        Ok(Self { config, token, busy, orders: Orders::default() })
+        Ok(Self { config, token, busy, orders: Orders::since(Utc::now()) })
     }
 
     fn node(&self, id: &str) -> Result<&Node, Refusal> {
@@ -80,6 +80,7 @@ async fn status(State(agent): State<Arc<Agent>>) -> Json<RegionStatus> {
         version: env!("CARGO_PKG_VERSION").into(),
         nodes: agent.config.nodes.iter().map(|n| n.id.clone()).collect(),
         at: Utc::now(),
+        since: agent.orders.begun(),
     })
 }
 
@@ -151,14 +152,10 @@ fn within(timeout_ms: u64, left: Duration) -> u64 {
 
 /// The stamp of an order. One without a time is no order: it would be good for ever.
 fn stamp(headers: &HeaderMap) -> Result<Stamp, Refusal> {
-    let number = header(headers, wire::ORDER_NUMBER)?;
-    let not_after = header(headers, wire::ORDER_NOT_AFTER)?.ok_or_else(|| {
-        Refusal::bad_request(
-            format!("the header {} is missing", wire::ORDER_NOT_AFTER),
-            "say until when it may be begun; /v1/status says what time it is here",
-        )
-    })?;
-    Ok(Stamp { number, not_after })
+    let missing =
+        |name: &str| Refusal::bad_request(format!("the header {name} is missing"), "/v1/status says what time it is here, and since when it runs");
+    let required = |name: &str| header(headers, name)?.ok_or_else(|| missing(name));
+    Ok(Stamp { number: header(headers, wire::ORDER_NUMBER)?, since: required(wire::ORDER_AGENT_SINCE)?, not_after: required(wire::ORDER_NOT_AFTER)? })
 }
 
 fn header<T: FromStr>(headers: &HeaderMap, name: &str) -> Result<Option<T>, Refusal> {

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// Header of every order: the instant (RFC 3339, by the agent's own clock) after which it may not be begun any more.
 pub const ORDER_NOT_AFTER: &str = "lifeboat-order-not-after";
-/// Header of an order that is part of an operation: the journal entry up to which its sender had written.
+/// Header of every order: since when the agent runs that it is for, as that one said.
+pub const ORDER_AGENT_SINCE: &str = "lifeboat-order-agent-since";
+/// Header of an order that is part of an operation: greater than that of every order that was made before it.
 pub const ORDER_NUMBER: &str = "lifeboat-order-number";
 
 /// Answer of `GET /v1/status`.
@@ -16,8 +18,9 @@ pub struct RegionStatus {
     pub region: String,
     pub version: String,
     pub nodes: Vec<String>,
-    /// What time it is there: what orders are stamped by.
+    /// What time it is there, and since when the agent runs: what orders are stamped by.
     pub at: DateTime<Utc>,
+    pub since: DateTime<Utc>,
 }
 
 /// Answer of `GET /v1/nodes/{id}`: what the host sees, without asking PostgreSQL.

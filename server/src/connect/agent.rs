@@ -47,8 +47,8 @@ impl Agent {
         }
     }
 
-    /// The same agent for orders that belong to the journal up to entry `number`: it carries out none of them once it has
-    /// carried out a later one on the same node.
+    /// The same agent for the order with this number: it does not carry it out once it has carried out that one, or a later one,
+    /// on the same node.
     pub fn numbered(self, number: u64) -> Self {
         Self { number: Some(number), ..self }
     }
@@ -97,11 +97,12 @@ impl Agent {
     /// becomes of it on the way, it is not begun after its caller has given up.
     async fn post<T: DeserializeOwned>(&self, id: &str, verb: &str, body: &impl Serialize, timeout_ms: u64) -> Result<T, AgentError> {
         let (began, timeout) = (Instant::now(), Duration::from_millis(timeout_ms));
-        let said = self.status().await?.at;
+        let said = self.status().await?;
         let left = timeout.saturating_sub(began.elapsed());
-        let not_after = said + chrono::TimeDelta::from_std(left).unwrap_or_default();
+        let not_after = said.at + chrono::TimeDelta::from_std(left).unwrap_or_default();
         let request = self.client.post(format!("{}/v1/nodes/{id}/{verb}", self.base)).json(body);
-        let request = request.header(wire::ORDER_NOT_AFTER, not_after.to_rfc3339_opts(SecondsFormat::Millis, true));
+        let stamped = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let request = request.header(wire::ORDER_NOT_AFTER, stamped(not_after)).header(wire::ORDER_AGENT_SINCE, stamped(said.since));
         let request = match self.number {
             Some(number) => request.header(wire::ORDER_NUMBER, number),
             None => request,

@@ -7,6 +7,7 @@ use super::{
     needs::{Done, Hands},
 };
 use crate::{
+    agent::orders,
     agent::wire::{Follow, FollowOutcome, LossQuestion, RewindOutcome, Source, Start, Stop, StopMode},
     connect::{agent::Agent, postgres},
     connections::{Connections, Router},
@@ -22,7 +23,10 @@ use engine::{
 };
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio_postgres::Client;
@@ -32,6 +36,8 @@ pub(super) struct Acting {
     pub(super) desk: Arc<Desk>,
     pub(super) connections: Arc<Connections>,
     clients: BTreeMap<NodeId, Client>,
+    /// How many orders were made so far.
+    ordered: AtomicU16,
 }
 
 /// How often a condition is looked at while clients wait.
@@ -42,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Acting {
     pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>) -> Self {
-        Self { desk, connections, clients: BTreeMap::new() }
+        Self { desk, connections, clients: BTreeMap::new(), ordered: AtomicU16::new(0) }
     }
 }
 
@@ -125,10 +131,11 @@ impl Acting {
         self.connections.routers.get(&cluster.id).with_context(|| format!("{} has no router", cluster.id))
     }
 
-    /// The agent for an order that follows from what is in the journal now: the step was written down before it acts, so a later
-    /// step has a later number.
+    /// The agent for one order, with a number of its own. The step was written down before it acts, so a later step has a later
+    /// number; the orders of one step are counted.
     fn agent(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Agent> {
-        Ok(self.connections.agent_of(cluster, node)?.clone().numbered(self.desk.picture().records.seq))
+        let ordered = self.ordered.fetch_add(1, Ordering::Relaxed);
+        Ok(self.connections.agent_of(cluster, node)?.clone().numbered(orders::number(self.desk.picture().records.seq, ordered)))
     }
 
     async fn check_target(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
@@ -312,9 +319,8 @@ impl Acting {
     }
 
     async fn rewind(&mut self, cluster: &Cluster, node: &NodeId, from: &NodeId, timeout: Span) -> anyhow::Result<Done> {
-        let agent = self.agent(cluster, node)?;
         let order = Source { source: from.to_string(), timeout_ms: timeout.as_millis() / 2 };
-        let why = match agent.rewind(node.as_str(), &order).await {
+        let why = match self.agent(cluster, node)?.rewind(node.as_str(), &order).await {
             Ok(rewound) => {
                 return Ok(Done::because(match rewound.outcome {
                     RewindOutcome::Rewound => format!("pg_rewind took {node} back to the common history with {from} in {} ms", rewound.took_ms),
@@ -323,8 +329,11 @@ impl Acting {
             }
             Err(error) => error.to_string(),
         };
-        let rebuilt =
-            agent.rebuild(node.as_str(), &order).await.with_context(|| format!("pg_rewind did not work ({why}), and neither did a fresh copy"))?;
+        let rebuilt = self
+            .agent(cluster, node)?
+            .rebuild(node.as_str(), &order)
+            .await
+            .with_context(|| format!("pg_rewind did not work ({why}), and neither did a fresh copy"))?;
         Ok(Done::because(format!(
             "pg_rewind did not work ({why}); {node} was copied anew from {from} in {} ms, the old folder is kept as {}",
             rebuilt.took_ms,
