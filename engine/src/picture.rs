@@ -189,8 +189,6 @@ impl Picture {
         let agent = |node: &NodeId| self.agent_answers(cluster, node);
         let router = self.observed.routers.get(&cluster.id);
         let survey = Survey::of(self);
-        let scope = Scope::Cluster(cluster.id.clone());
-        let promoted = survey.operations_on(&scope).iter().filter_map(|operation| operation.promoted()).max_by_key(|(_, at)| *at);
         let shut = |region: &RegionId| match survey.shut(region)? {
             Shut::UnderMaintenance(held) => Some(Exclusion::UnderMaintenance { region: region.clone(), reason: held.reason.clone() }),
             Shut::BeingEvacuated(_) => Some(Exclusion::BeingEvacuated(region.clone())),
@@ -206,7 +204,7 @@ impl Picture {
                 Some(judgement) => Err(&judgement.why),
                 None => Err("it was never asked"),
             },
-            promoted,
+            promoted: survey.promoted(&cluster.id),
             now: self.now,
         };
         let plan = match kind {

@@ -6,7 +6,7 @@ use crate::{
     estate::{Cluster, Service},
     failover::{Mode, Operation, State},
     health::{Health, Judgement, failed_regions},
-    id::{ClusterId, OperationId, RegionId, Scope, ServiceId},
+    id::{ClusterId, NodeId, OperationId, RegionId, Scope, ServiceId},
     picture::Picture,
     restraints::Held,
     time::Instant,
@@ -106,6 +106,18 @@ impl<'a> Survey<'a> {
             operations
         });
         operations.get(scope).map_or(&[], Vec::as_slice)
+    }
+    /// Whether clients of a service were moved since `read`: what was read before an operation ended shows where they were, not
+    /// where they are. An end in the future is a clock set back.
+    pub(crate) fn were_moved_since(&self, service: &ServiceId, read: Instant) -> bool {
+        let since = |ended: Instant| read <= ended && ended <= self.picture.now;
+        let mut operations = self.operations_on(&Scope::Service(service.clone())).iter();
+        operations.any(|operation| operation.changed_routing() && operation.ended_at.is_some_and(since))
+    }
+    /// The node of a cluster that an operation last promoted, or may have promoted, and when that ended.
+    pub(crate) fn promoted(&self, cluster: &ClusterId) -> Option<(&'a NodeId, Instant)> {
+        let operations = self.operations_on(&Scope::Cluster(cluster.clone())).iter().copied();
+        operations.filter_map(Operation::promoted).max_by_key(|(_, at)| *at)
     }
     /// The operation that holds `scope`, if any.
     pub(crate) fn holder_of(&self, scope: &Scope) -> Option<&'a Operation> {

@@ -11,7 +11,7 @@ use crate::{
     databases::{Exclusion, LossBound, NodeStanding, ZeroLoss},
     estate::{Cluster, FailoverMode, Node, Service, Strategy, StrategyKind},
     health::{Health, Judgement},
-    id::{RegionId, Scope, ServiceId},
+    id::{RegionId, ServiceId},
     picture::Picture,
     survey::{Shut, Survey},
     time::{Instant, Span},
@@ -114,7 +114,8 @@ impl Draft<'_, '_> {
         }
         match self.picture.observed.traffic.get(service) {
             Some(view) if view.judgement.is_ok() => match &view.on {
-                Some(seen) if self.is_outdated(seen.at) => {
+                // A plan that began where they were would change a moment later, and its request would be void.
+                Some(seen) if self.survey.were_moved_since(service, seen.at) => {
                     let why = "a move has ended since it was last read".to_owned();
                     self.blockers.push(Blocker::TrafficUnknown { service: service.clone(), why });
                 }
@@ -125,14 +126,6 @@ impl Draft<'_, '_> {
             None => self.blockers.push(Blocker::TrafficUnknown { service: service.clone(), why: "it was never asked".to_owned() }),
         }
         BTreeSet::new()
-    }
-
-    /// What was read before an operation on the service ended shows where its clients were, not where they are: a plan that
-    /// began there would change a moment later, and its request would be void. An end in the future is a clock set back.
-    fn is_outdated(&self, read: Instant) -> bool {
-        let since = |ended: Instant| read <= ended && ended <= self.picture.now;
-        let mut operations = self.survey.operations_on(&Scope::Service(self.service.id.clone())).iter();
-        operations.any(|operation| operation.changed_routing() && operation.ended_at.is_some_and(since))
     }
 
     fn candidates(&self, from: &BTreeSet<RegionId>) -> Vec<RegionCandidate> {

@@ -5,10 +5,12 @@ use crate::{
     world::{id, operation_id},
 };
 use engine::{
-    failover::{Mode, Operation, Plan, State, evacuation::Turn, plan::Member},
+    estate::{AtEnd, CommitWindow},
+    failover::{Action, Mode, Operation, Plan, State, StepState, evacuation::Turn, plan::Member},
     health::Health,
     id::OperationId,
     journal::{Command, Event, Refusal},
+    time::Span,
 };
 
 /// The plan that empties the east, with two regions in the rotation where two is the least.
@@ -164,6 +166,59 @@ fn row_9_what_has_moved_already_is_left_as_it_is() {
     assert!(!matches!(turn(&realm, operation, "service/billing"), Turn::Moved(_)), "nowhere is not elsewhere");
     realm.see(SHOP, WEST, Health::Down);
     assert!(matches!(turn(&realm, operation, "service/shop"), Turn::NotYet(_)), "its turn waits until it is well there");
+}
+
+#[test]
+fn row_9_what_was_read_in_the_middle_of_a_move_that_was_undone_is_no_move() {
+    let mut realm = Realm::well();
+    let plan = realm.picture().evacuation_plan(&id(EAST), Mode::Planned).unwrap();
+    let operation = started(&mut realm, &plan);
+    realm.later(1);
+    let Turn::Ask(plan) = turn(&realm, operation, "service/billing") else { panic!("it is to be moved") };
+    let (child, step) = (operation_id(77), plan.steps.iter().position(|step| step.action.changes_routing()).unwrap());
+    let (plan_hash, reason) = (plan.hash(), "part of it".to_owned());
+    realm.say(Event::OperationRequested {
+        id: child,
+        plan,
+        plan_hash,
+        reason,
+        loss_accepted: false,
+        overridden: Vec::new(),
+        parent: Some(operation),
+    });
+    realm.say(Event::OperationStarted { id: child });
+    realm.say(Event::StepStarted { id: child, step });
+    realm.send(BILLING, &[WEST]);
+    realm.say(Event::StepEnded { id: child, step, state: StepState::Failed, said: "not proven".to_owned() });
+    realm.say(Event::OperationCompensating { id: child, why: "not proven".to_owned() });
+    realm.say(Event::OperationFailed { id: child, why: "not proven".to_owned() });
+    assert!(matches!(turn(&realm, operation, "service/billing"), Turn::NotYet(_)), "where they were is not where they are");
+    realm.later(1);
+    realm.send(BILLING, &[EAST]);
+    assert!(asks(&turn(&realm, operation, "service/billing")), "it is tried again");
+}
+
+#[test]
+fn row_9_a_move_that_can_still_be_taken_back_is_waited_for() {
+    let mut realm = Realm::well();
+    let change = realm.picture().evacuation_plan(&id(EAST), Mode::Planned).unwrap();
+    let operation = started(&mut realm, &change);
+    realm.later(1);
+    let name = realm.estate.service(&id(BILLING)).unwrap().strategy.clone().unwrap();
+    realm.strategy(name.as_str()).commit = Some(CommitWindow { window: Span::from_mins(10), then: AtEnd::RollBack });
+    let plan = realm.plan(BILLING, Mode::Planned, &[WEST]);
+    let other = started(&mut realm, &plan);
+    let window = plan.steps.iter().position(|step| matches!(step.action, Action::AwaitCommit { .. })).unwrap();
+    for step in 0..window {
+        realm.say(Event::StepStarted { id: other, step });
+        realm.say(Event::StepEnded { id: other, step, state: StepState::Done, said: "seen".to_owned() });
+    }
+    realm.say(Event::StepStarted { id: other, step: window });
+    realm.later(1);
+    realm.send(BILLING, &[WEST]);
+    assert_eq!(turn(&realm, operation, "service/billing"), Turn::Wait(other), "they may be sent back");
+    realm.say(Event::StepEnded { id: other, step: window, state: StepState::Done, said: "committed".to_owned() });
+    assert!(matches!(turn(&realm, operation, "service/billing"), Turn::Moved(_)));
 }
 
 /// What failed after the evacuation became an emergency cannot be stopped cleanly any more, and its loss was agreed to by nobody.

@@ -9,6 +9,7 @@ use crate::{
     health::Health,
     id::{ClusterId, NodeId, OperationId, RegionId, Scope, ServiceId},
     picture::Picture,
+    survey::Survey,
 };
 use std::collections::BTreeSet;
 
@@ -35,8 +36,9 @@ impl Turn {
         let holder = picture.records.holder_of(&member.scope).filter(|holder| holder.mode() != Mode::Test || whole.mode() == Mode::Test);
         let elsewhere = elsewhere(picture, &change.region, &member.scope);
         if let Some(holder) = holder {
-            // Those who need it need not wait until whoever moved it has tidied up behind.
-            if let Some(said) = elsewhere.filter(|_| holder.is_proven()) {
+            // Those who need it need not wait until whoever moved it has tidied up behind; but a move that can still be taken back
+            // has moved nothing for good.
+            if let Some(said) = elsewhere.filter(|_| holder.is_proven() && !holder.can_be_rolled_back()) {
                 return Turn::Moved(said);
             }
             // A request that waits for a person would hold the evacuation up.
@@ -69,16 +71,21 @@ impl Turn {
     }
 }
 
-/// Where it is by now, if that is out of the region.
+/// Where it is by now, if that is out of the region. What was read before the last move of it ended does not say: that one may
+/// have been undone since.
 fn elsewhere(picture: &Picture, region: &RegionId, scope: &Scope) -> Option<String> {
     match scope {
         Scope::Cluster(id) => {
             let primary = picture.cluster(id)?.1.primary().filter(|primary| primary.region != *region && primary.is_writable())?;
+            let read = primary.reading.as_ref()?.at;
+            if Survey::of(picture).promoted(id).is_some_and(|(_, at)| read <= at && at <= picture.now) {
+                return None;
+            }
             Some(format!("{id} takes its writes on {} already", primary.node))
         }
         Scope::Service(id) => {
             let on = picture.observed.traffic.get(id)?.on.as_ref()?;
-            let gone = !on.regions.contains(region) && !on.regions.is_empty();
+            let gone = !on.regions.contains(region) && !on.regions.is_empty() && !Survey::of(picture).were_moved_since(id, on.at);
             gone.then(|| format!("clients of {id} are sent elsewhere already"))
         }
         Scope::Region(_) => None,
