@@ -37,7 +37,7 @@ pub fn changes_in(picture: &Picture, look: &Look) -> Vec<Event> {
     for cluster in picture.estate.clusters.iter().filter(|_| look.platform) {
         if let Some(view) = picture.observed.clusters.get(&cluster.id) {
             primary(picture, cluster, view, &mut events);
-            split_brain(picture, cluster, view, &mut events);
+            split_brain(&survey, cluster, view, &mut events);
             exposure(picture, cluster, view, &mut events);
         }
     }
@@ -71,8 +71,12 @@ fn primary(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &mu
     }
 }
 
-fn split_brain(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &mut Vec<Event>) {
-    let writable = view.writable();
+/// The old primary counts as a second writer only as it was read after the promotion: right before it, it was the only one.
+fn split_brain(survey: &Survey, cluster: &Cluster, view: &ClusterView, events: &mut Vec<Event>) {
+    let picture = survey.picture;
+    let promoted = survey.promoted(&cluster.id).map(|(_, at)| at).filter(|at| *at <= picture.now);
+    let read_since = |node: &&NodeView| node.reading.as_ref().is_some_and(|reading| promoted.is_none_or(|at| reading.at > at));
+    let writable: Vec<&NodeView> = view.writable().into_iter().filter(read_since).collect();
     let recorded = picture.records.split_brain.contains_key(&cluster.id);
     if writable.len() > 1 && !recorded {
         events.push(Event::SplitBrainObserved { cluster: cluster.id.clone(), nodes: writable.iter().map(|view| view.node.clone()).collect() });

@@ -253,6 +253,9 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
         Blocker::PromotedUnseen { .. } => {
             "Wait until it has been read; if that does not happen, bring it back or make sure by hand who takes the writes."
         }
+        Blocker::LeaderUnknown { .. } => {
+            "Bring the node back that leads the later timeline, or make sure by hand that it is off, and say how in the reason."
+        }
         Blocker::PrimaryNotWritable { .. } => "Plan a failover if the primary will not come back by itself.",
         Blocker::PrimaryHealthy { .. } => "Plan a switchover instead, unless you know better than the probes.",
         Blocker::FenceUnproven { .. } => "Bring the host agent back, or make sure by other means that the node is off, and say how in the reason.",

@@ -24,6 +24,8 @@ pub enum Blocker {
     TwoWritable { nodes: Vec<NodeId> },
     #[error("{node} was promoted at {}, or may have been, and has not been read since: what is known of the cluster is older", at.format("%H:%M:%S UTC"))]
     PromotedUnseen { node: NodeId, at: Instant },
+    #[error("a node was seen on timeline {timeline}, and {primary}, the last primary known, led timeline {led}: who leads now is not known")]
+    LeaderUnknown { timeline: u32, primary: NodeId, led: u32 },
     #[error("the primary {node} does not take writes now ({why}), so a planned switchover is not possible; use a failover")]
     PrimaryNotWritable { node: NodeId, why: String },
     #[error("the primary {node} answers; a planned switchover loses nothing, a failover may")]
@@ -87,6 +89,7 @@ impl Blocker {
             self,
             Blocker::PrimaryHealthy { .. }
                 | Blocker::FenceUnproven { .. }
+                | Blocker::LeaderUnknown { .. }
                 | Blocker::RegionUnknown { .. }
                 | Blocker::NothingFails { .. }
                 | Blocker::DwellNotOver { .. }
@@ -120,6 +123,7 @@ impl Blocker {
             | (Blocker::EvacuatedLately { region: now, .. }, Blocker::EvacuatedLately { region: then, .. })
             | (Blocker::DwellNotOver { region: now, .. }, Blocker::DwellNotOver { region: then, .. }) => now == then,
             (Blocker::FenceUnproven { node: now, .. }, Blocker::FenceUnproven { node: then, .. }) => now == then,
+            (Blocker::LeaderUnknown { timeline: now, .. }, Blocker::LeaderUnknown { timeline: then, .. }) => now == then,
             (Blocker::MemberStays { member: now, .. }, Blocker::MemberStays { member: then, .. }) => now == then,
             (Blocker::MemberCheck { member, check, .. }, Blocker::MemberCheck { member: then, check: before, .. }) => {
                 (member, check) == (then, before)
@@ -137,6 +141,7 @@ impl Blocker {
             Blocker::NoPrimary => "no-primary",
             Blocker::TwoWritable { .. } => "two-writable",
             Blocker::PromotedUnseen { .. } => "promoted-unseen",
+            Blocker::LeaderUnknown { .. } => "leader-unknown",
             Blocker::PrimaryNotWritable { .. } => "primary-not-writable",
             Blocker::PrimaryHealthy { .. } => "primary-healthy",
             Blocker::FenceUnproven { .. } => "fence-unproven",

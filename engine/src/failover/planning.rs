@@ -67,6 +67,12 @@ impl Facts<'_> {
         let read = self.view.node(node)?.reading.as_ref().map(|reading| reading.at);
         read.is_none_or(|read| read <= at).then(|| Blocker::PromotedUnseen { node: node.clone(), at })
     }
+    /// Somebody was promoted that nobody has read as a primary: fencing the one before would leave that one writing.
+    fn leader_unknown(&self) -> Option<Blocker> {
+        let (primary, timeline) = (self.view.primary()?, self.view.timeline()?);
+        let led = primary.reading.as_ref()?.timeline;
+        (timeline > led).then(|| Blocker::LeaderUnknown { timeline, primary: primary.node.clone(), led })
+    }
     fn finished(&self, mut draft: Draft) -> Plan {
         draft.blockers.extend(self.promoted_unseen());
         let service = self.estate.service(&self.cluster.service);
@@ -157,6 +163,7 @@ pub fn switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
 fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     let mut plan = facts.blank(OperationKind::Switchover);
     plan.blockers.extend(facts.two_writable());
+    plan.blockers.extend(facts.leader_unknown());
     plan.blockers.extend(facts.router_blocker());
     match facts.view.primary() {
         None => plan.blockers.push(Blocker::NoPrimary),
@@ -217,6 +224,7 @@ pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
 fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     let mut plan = facts.blank(OperationKind::Failover);
     plan.blockers.extend(facts.two_writable());
+    plan.blockers.extend(facts.leader_unknown());
     plan.blockers.extend(facts.router_blocker());
     facts.choose(&mut plan, wish, Urgency::Emergency);
     let Some(primary) = facts.view.primary() else {
@@ -315,6 +323,15 @@ fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
     }
     if view.is_writable() {
         plan.loss = LossBound::Unknown { why: format!("{node} takes writes now, and what it accepted apart from {} is discarded", primary.node) };
+    }
+    // An old primary came back while the one that was promoted after it is gone: what that one acknowledged is only there.
+    let timeline = |view: &NodeView| view.reading.as_ref().map(|reading| reading.timeline);
+    if let (Some(own), Some(led)) = (timeline(view), timeline(primary))
+        && own > led
+    {
+        plan.loss = LossBound::Unknown {
+            why: format!("{node} is on timeline {own} and {} on {led}: what was acknowledged since it was left is discarded", primary.node),
+        };
     }
     if facts.view.standing(view, &facts.rule(), facts.now) == databases::NodeStanding::Streaming {
         plan.blockers.push(Blocker::AlreadyStreaming { node: node.clone(), upstream: primary.node.clone() });

@@ -6,6 +6,7 @@ use engine::{
     failover::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan, StepState},
     health::Health,
     journal::{Actor, Event},
+    noticing,
 };
 
 fn order(plan: &Plan) -> Vec<String> {
@@ -224,20 +225,25 @@ fn no_router_or_a_silent_one_stops_every_move() {
     assert!(matches!(world.plan(OperationKind::Switchover, None).hard_blockers()[..], [Blocker::NoRouter]));
 }
 
-#[test]
-fn d1_no_plan_rests_on_readings_older_than_the_last_promotion() {
+/// The west was promoted nine seconds ago, by a switchover that has succeeded.
+fn west_promoted() -> World {
     let mut world = World::healthy();
     let plan = world.plan(OperationKind::Switchover, Some(WEST));
     let mut book = Book::with_people();
     book.act(&person("ann"), &request(1, &plan), ago(60)).unwrap();
     book.act(&person("bob"), &approve(1, &plan, &plan), ago(60)).unwrap();
-    let id = operation_id(1);
+    let (id, step) = (operation_id(1), promote(&plan));
     book.write(&Actor::Lifeboat, &Event::OperationStarted { id }, ago(60)).unwrap();
-    let step = promote(&plan);
     book.write(&Actor::Lifeboat, &Event::StepStarted { id, step }, ago(10)).unwrap();
     book.write(&Actor::Lifeboat, &Event::StepEnded { id, step, state: StepState::Done, said: "promoted".to_owned() }, ago(9)).unwrap();
     book.write(&Actor::Lifeboat, &Event::OperationSucceeded { id }, ago(8)).unwrap();
     world.records = book.records;
+    world
+}
+
+#[test]
+fn d1_no_plan_rests_on_readings_older_than_the_last_promotion() {
+    let mut world = west_promoted();
     // All was read a moment before: the east leads, and the west follows it.
     for node in [EAST, REPLICA, WEST] {
         world.reading(node).at = ago(11);
@@ -253,6 +259,42 @@ fn d1_no_plan_rests_on_readings_older_than_the_last_promotion() {
     assert!(!named(&world), "it has been read since");
     world.reading(WEST).at = ago(9);
     assert!(named(&world), "at that very moment it may not have been promoted yet");
+}
+
+#[test]
+fn d1_what_the_old_primary_said_before_the_promotion_makes_no_second_writer() {
+    let mut world = west_promoted();
+    world.west_took_over();
+    world.reading(WEST).at = ago(1);
+    world.reading(EAST).at = ago(11);
+    let split = |world: &World| noticing::changes(&world.picture()).iter().any(|event| matches!(event, Event::SplitBrainObserved { .. }));
+    assert!(!split(&world), "it was the only one then, and nobody is to be woken");
+    world.reading(EAST).at = ago(2);
+    assert!(split(&world), "it still says so");
+}
+
+#[test]
+fn d9_where_a_later_timeline_was_seen_than_the_last_known_primary_led_nobody_is_promoted_by_that() {
+    let mut world = World::healthy();
+    world.down(EAST);
+    // It follows somebody who was promoted, and whom nobody has read as a primary.
+    world.reading(REPLICA).timeline = 2;
+    let plan = world.plan(OperationKind::Failover, Some(REPLICA));
+    let unknown = |blocker: &&Blocker| matches!(blocker, Blocker::LeaderUnknown { timeline: 2, led: 1, .. });
+    assert!(plan.overridable_blockers().iter().any(unknown), "{:?}", plan.blockers);
+    assert!(plan.overridable_blockers().iter().any(|blocker| blocker.to_string().contains("who leads now is not known")));
+    world.west_took_over();
+    assert!(!world.plan(OperationKind::Failover, None).blockers.iter().any(|blocker| blocker.name() == "leader-unknown"));
+}
+
+#[test]
+fn d10_rejoining_the_node_that_led_last_discards_what_it_acknowledged_and_says_so() {
+    let mut world = World::healthy();
+    world.west_took_over();
+    world.down(WEST);
+    let plan = world.plan(OperationKind::Rejoin, Some(WEST));
+    let LossBound::Unknown { why } = &plan.loss else { panic!("{:?}", plan.loss) };
+    assert!(why.contains("timeline 2 and pg-primary-east on 1") && plan.requires_approval(), "{why}");
 }
 
 #[test]
