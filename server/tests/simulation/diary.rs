@@ -60,13 +60,13 @@ impl Diary {
         Self { aloud, hash: 0xCBF2_9CE4_8422_2325, ..Self::default() }
     }
     pub fn note(&mut self, now: Instant, line: impl FnOnce() -> String) {
-        let line = format!("{} {}", now.format("%H:%M:%S%.3f"), line());
+        let line = line();
         // FNV-1a: enough to tell two histories apart.
-        for byte in line.bytes() {
+        for byte in now.timestamp_millis().to_le_bytes().into_iter().chain(line.bytes()) {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }
         if self.aloud {
-            println!("{line}");
+            println!("{} {line}", now.format("%H:%M:%S%.3f"));
         }
     }
     pub fn count(&mut self, what: String) {

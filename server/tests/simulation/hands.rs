@@ -1,6 +1,8 @@
 //! The hands of the real executor: each action as the product's own hands do it, over a network and hosts that do not always do
 //! as they are told, or do it late, or twice, or do not say so.
 
+mod clients;
+
 use crate::{
     harm::Harm,
     laws::Laws,
@@ -8,20 +10,29 @@ use crate::{
     orders::{Order, Parcel, stamp},
     postgres::Life,
     stage::Stage,
-    world::{Place, Service},
+    world::Place,
 };
 use anyhow::{Context, bail, ensure};
 use engine::{
     databases::{NodeReading, NodeRole},
-    failover::{Action, FenceMeans, HookMoment, Measured, Mode, Operation},
-    id::{ClusterId, NodeId, RegionId, ServiceId},
+    failover::{Action, FenceMeans, Measured, Mode, Operation},
+    id::{ClusterId, NodeId},
     time::Span,
 };
-use server::run::{
-    commit,
-    needs::{Done, Hands},
+use server::{
+    agent::orders,
+    run::{
+        commit,
+        needs::{Done, Hands},
+    },
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 /// How often a condition is looked at.
 const CALM: Duration = Duration::from_millis(500);
@@ -33,6 +44,8 @@ fn left_of(timeout: Span, began: tokio::time::Instant) -> Span {
 /// One operation's hands.
 pub struct Played {
     pub pen: Arc<Pen>,
+    /// How many orders were made so far.
+    pub ordered: AtomicU16,
 }
 
 /// What becomes of one order on its way.
@@ -231,14 +244,16 @@ impl Played {
         let heard = {
             let world = self.stage().world();
             let region = &world.node(cluster, &node).region;
-            world.reaches_region(&Place::Dashboard, region) && !world.hosts[region].agent_gone
+            let host = &world.hosts[region];
+            (world.reaches_region(&Place::Dashboard, region) && !host.agent_gone).then(|| host.orders.begun())
         };
-        if !heard {
+        let Some(since) = heard else {
             self.takes(2_000, 2_000).await;
             bail!("the agent gives no answer");
-        }
-        let (number, said) = (self.stage().records().seq, self.stage().now());
-        let stamp = Some(stamp(number, said, left_of(timeout, began)));
+        };
+        let ordered = self.ordered.fetch_add(1, Ordering::Relaxed);
+        let (number, said) = (orders::number(self.stage().records().seq, ordered), self.stage().now());
+        let stamp = Some(stamp(number, since, said, left_of(timeout, began)));
         let parcel = Parcel { operation: operation.id, mode: operation.mode(), cluster: Some(cluster.clone()), order, stamp };
         self.send(parcel, timeout).await
     }
@@ -358,89 +373,5 @@ impl Played {
         let lost = end.upto.saturating_sub(held);
         let measured = Measured { recovery_time: None, lost_bytes: Some(lost), lost_transactions: Some(u64::from(lost > 0)), lost_span: None };
         Ok(Done { said: format!("{lost} bytes are lost"), loss: Some(measured) })
-    }
-
-    async fn check_regions(&self, service: &ServiceId, regions: &BTreeSet<RegionId>) -> anyhow::Result<Done> {
-        self.takes(1, 50).await;
-        for region in regions {
-            let answer = self.stage().world().answer(service, region);
-            ensure!(answer == Ok(Service::Well), "{service} does not answer well in {region}");
-        }
-        Ok(Done::because("they answer well"))
-    }
-
-    async fn check_data(&self, clusters: &[ClusterId]) -> anyhow::Result<Done> {
-        self.takes(1, 50).await;
-        let (world, now) = (self.stage().world(), self.stage().now());
-        for cluster in clusters {
-            let nodes = world.cluster(cluster).nodes.keys();
-            let writable = nodes.filter(|node| matches!(world.read(cluster, node, now), Ok(NodeReading { role: NodeRole::Primary { .. }, .. })));
-            ensure!(writable.count() == 1, "not exactly one node of {cluster} takes writes");
-        }
-        Ok(Done::because("the writes have a place"))
-    }
-
-    async fn send_clients(&self, operation: &Operation, service: &ServiceId, to: &BTreeSet<RegionId>, timeout: Span) -> anyhow::Result<Done> {
-        if self.stage().harm == Some(Harm::MoveLies) {
-            return Ok(Done::because("it says so"));
-        }
-        let last_try = tokio::time::Instant::now() + timeout.as_std().saturating_sub(Duration::from_millis(400));
-        loop {
-            let order = Order::Send { service: service.clone(), to: to.clone() };
-            let parcel = Parcel { operation: operation.id, mode: operation.mode(), cluster: None, order, stamp: None };
-            match self.over_a_socket(parcel).await {
-                Ok(said) => return Ok(Done::because(said)),
-                Err(error) if to.is_empty() || tokio::time::Instant::now() >= last_try => return Err(error),
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    }
-
-    async fn rehearse(&self, operation: &Operation, service: &ServiceId, to: &BTreeSet<RegionId>) -> anyhow::Result<Done> {
-        if self.stage().harm == Some(Harm::RehearsalMoves) {
-            return self.send_clients(operation, service, to, Span::from_secs(5)).await;
-        }
-        self.takes(1, 50).await;
-        ensure!(!self.stage().world().controls[service].silent, "what sends the clients does not answer");
-        Ok(Done::because("it would"))
-    }
-
-    async fn prove_clients(&self, operation: &Operation, service: &ServiceId, to: &BTreeSet<RegionId>) -> anyhow::Result<Done> {
-        if self.stage().harm == Some(Harm::MoveLies) {
-            return Ok(Done::because("clients were answered"));
-        }
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(25);
-        let mut answers = 0;
-        while answers < 3 {
-            ensure!(tokio::time::Instant::now() <= deadline, "not proven");
-            self.takes(1, 60).await;
-            let forgotten = {
-                let world = self.stage().world();
-                let control = &world.controls[service];
-                !control.silent && control.on != *to
-            };
-            if forgotten {
-                answers = 0;
-                self.send_clients(operation, service, to, Span::from_secs(5)).await?;
-            }
-            let served = {
-                let mut dice = self.stage().dice();
-                self.stage().world().serve(service, &mut dice)
-            };
-            answers = if served.is_ok_and(|by| to.contains(&by)) { answers + 1 } else { 0 };
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let on = self.stage().world().controls[service].on.clone();
-        ensure!(on == *to, "clients are sent elsewhere");
-        Ok(Done::because("clients were answered"))
-    }
-
-    async fn run_hook(&self, operation: &Operation, moment: HookMoment) -> anyhow::Result<Done> {
-        if operation.mode() == Mode::Test {
-            return Ok(Done::because("a test does not run it"));
-        }
-        self.takes(10, 3_000).await;
-        ensure!(!self.stage().dice().permille(60), "the hook {} failed", moment.as_str());
-        Ok(Done::because("the hook ran"))
     }
 }

@@ -17,25 +17,31 @@ pub enum Harm {
     MoveLies,
     /// What restrains the product is not shown to it.
     RestraintsNotShown,
+    /// What has been done is not shown to the product, so that nothing cools down.
+    PastNotShown,
     /// The undoing of a step is said to be done.
     UndoLies,
     /// The last byte is said to have arrived.
     CatchUpLies,
     /// An entry of the journal is changed after it was written.
     EntryChanged,
+    /// The last entry of the journal is lost when the server is killed.
+    EntryLost,
 }
 
 impl Harm {
-    pub const ALL: [Harm; 9] = [
+    pub const ALL: [Harm; 11] = [
         Harm::FenceLies,
         Harm::ApprovalSkipped,
         Harm::LateOrdersObeyed,
         Harm::RehearsalMoves,
         Harm::MoveLies,
         Harm::RestraintsNotShown,
+        Harm::PastNotShown,
         Harm::UndoLies,
         Harm::CatchUpLies,
         Harm::EntryChanged,
+        Harm::EntryLost,
     ];
 
     /// The laws of which one must be found broken.
@@ -46,10 +52,10 @@ impl Harm {
             Harm::LateOrdersObeyed => &[Law::NothingAfterTheEnd],
             Harm::RehearsalMoves => &[Law::TestsChangeNothing],
             Harm::MoveLies => &[Law::TruthfulSuccess],
-            Harm::RestraintsNotShown => &[Law::SafetyRules],
+            Harm::RestraintsNotShown | Harm::PastNotShown => &[Law::SafetyRules],
             Harm::UndoLies => &[Law::TruthfulFailure],
             Harm::CatchUpLies => &[Law::NoLossWhereNoneWasSaid],
-            Harm::EntryChanged => &[Law::Journal],
+            Harm::EntryChanged | Harm::EntryLost => &[Law::Journal],
         }
     }
 }

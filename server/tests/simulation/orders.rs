@@ -217,7 +217,7 @@ impl Order {
     }
 }
 
-/// The time that an agent was given for an order, from the moment it said what time it was.
-pub fn stamp(number: u64, said: Instant, timeout: Span) -> Stamp {
-    Stamp { number: Some(number), not_after: said + timeout.as_delta() }
+/// What is put beside an order for the agent that said what time it was, and since when it runs.
+pub fn stamp(number: u64, since: Instant, said: Instant, timeout: Span) -> Stamp {
+    Stamp { number: Some(number), since, not_after: said + timeout.as_delta() }
 }

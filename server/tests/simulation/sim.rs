@@ -19,7 +19,10 @@ use engine::{
     journal::{Actor, Event},
     time::{Instant, Span},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU16},
+};
 
 const TICK: Span = Span::from_millis(500);
 /// So long nothing happens, so that everything is seen once.
@@ -47,7 +50,7 @@ async fn history(seed: u64, harm: Option<Harm>, aloud: bool) -> Outcome {
     let begins: Instant = "2026-01-05T00:00:00Z".parse().expect("an instant");
     let mut dice = Dice::of(seed, 2);
     let estate = platform::estate(&mut dice, begins);
-    let world = World::new(&estate, &mut dice);
+    let world = World::new(&estate, &mut dice, begins);
     let stage = Stage::new(seed, estate, world, begins, harm, aloud);
     people::accounts(&stage);
     let (mut world_dice, mut probe_dice, mut people_dice, mut weather_dice) =
@@ -108,7 +111,7 @@ fn start(stage: &Arc<Stage>, dice: &mut Dice) -> Board {
     stage.write(&Actor::Lifeboat, &[Event::ServerStarted { version: "simulated".to_owned() }]);
     let pen = Arc::new(Pen { stage: stage.clone(), run });
     let hands = pen.clone();
-    tokio::spawn(server::run::carry_out(pen, move || Played { pen: hands.clone() }, None));
+    tokio::spawn(server::run::carry_out(pen, move || Played { pen: hands.clone(), ordered: AtomicU16::new(0) }, None));
     board
 }
 

@@ -154,8 +154,10 @@ impl Stage {
     /// The same, as what decides for the product is shown it.
     pub fn picture_for_the_product(&self) -> Picture {
         let mut picture = self.picture();
-        if self.harm == Some(Harm::RestraintsNotShown) {
-            Arc::make_mut(&mut picture.records).restraints.clear();
+        match self.harm {
+            Some(Harm::RestraintsNotShown) => Arc::make_mut(&mut picture.records).restraints.clear(),
+            Some(Harm::PastNotShown) => Arc::make_mut(&mut picture.records).operations.retain(|_, operation| operation.state.is_active()),
+            _ => {}
         }
         picture
     }
@@ -259,6 +261,9 @@ impl Stage {
     }
     /// The server starts again, from what it has stored.
     pub fn restart(&self) -> u64 {
+        if self.harm == Some(Harm::EntryLost) {
+            self.book().entries.pop();
+        }
         let replayed = self.book().replayed();
         match replayed {
             Ok(records) => {

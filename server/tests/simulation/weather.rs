@@ -136,10 +136,7 @@ fn begin(stage: &Stage, world: &mut World, trouble: &Trouble, now: Instant) {
             let pair = if one <= other { (one.clone(), other.clone()) } else { (other.clone(), one.clone()) };
             world.cut.insert(pair);
         }
-        Trouble::AgentGone(region) => {
-            // It starts anew with nothing in mind.
-            world.hosts.insert(region.clone(), crate::world::Host { agent_gone: true, dark: world.hosts[region].dark, ..Default::default() });
-        }
+        Trouble::AgentGone(region) => drop(world.hosts.entry(region.clone()).and_modify(|host| host.agent_gone = true)),
         Trouble::RouterSilent(cluster) => {
             world.touch(&router_of(cluster), now);
             world.cluster_mut(cluster).router_silent = true;
@@ -173,7 +170,12 @@ fn end(stage: &Stage, world: &mut World, trouble: &Trouble, now: Instant) {
             }
         }
         Trouble::Dark(region) => {
-            world.hosts.entry(region.clone()).and_modify(|host| host.dark = false);
+            world.hosts.entry(region.clone()).and_modify(|host| {
+                host.dark = false;
+                if !host.agent_gone {
+                    host.restart_agent(now);
+                }
+            });
             touch_region(world, region, now);
             for (cluster, node) in nodes_in(world, region) {
                 start_again(stage, world, &cluster, &node, now);
@@ -183,7 +185,7 @@ fn end(stage: &Stage, world: &mut World, trouble: &Trouble, now: Instant) {
             world.touch(&"network", now);
             world.cut.retain(|(a, b)| (a, b) != (one, other) && (a, b) != (other, one));
         }
-        Trouble::AgentGone(region) => drop(world.hosts.entry(region.clone()).and_modify(|host| host.agent_gone = false)),
+        Trouble::AgentGone(region) => drop(world.hosts.entry(region.clone()).and_modify(|host| host.restart_agent(now))),
         Trouble::RouterSilent(cluster) => world.cluster_mut(cluster).router_silent = false,
         Trouble::ControlSilent(service) => world.controls.entry(service.clone()).or_default().silent = false,
         Trouble::Ill(service, region, _) => drop(world.services.insert((service.clone(), region.clone()), Service::Well)),

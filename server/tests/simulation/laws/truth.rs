@@ -97,8 +97,10 @@ pub(super) fn of_a_failure(stage: &Stage, operation: &Operation) {
     if let Some(why) = lies {
         stage.broken(Law::TruthfulFailure, format!("{} {}: {why}", operation.plan.kind, operation.id.short()));
     }
-    // Nothing was promoted, so whatever people accepted about the old primary is over.
-    if let Some(change) = operation.plan.database()
+    // Nothing was promoted, so whatever people accepted about the old primary in this very operation is over.
+    let accepted = operation.plan.steps.iter().any(|step| matches!(step.action, Action::Fence { by: FenceMeans::Overridden, .. }));
+    if accepted
+        && let Some(change) = operation.plan.database()
         && let Some(source) = &change.source
     {
         stage.world().node_mut(&change.cluster, source).excused = false;
@@ -128,12 +130,19 @@ pub(super) fn of_a_promotion(stage: &Stage, operation: &Operation, cluster: &Clu
     let lied_about = state.lied_about;
     // What is lost is lost once.
     state.acknowledged.clear();
+    // Two people accepted that nobody knows who leads now, so that it may be somebody else.
+    if operation.plan.blockers.iter().any(|blocker| blocker.name() == "leader-unknown") {
+        state.nodes.iter_mut().filter(|(other, _)| *other != node).for_each(|(_, other)| other.excused = true);
+    }
     drop(world);
     if !lost.is_empty() {
         stage.count("promotions that lost commits");
     }
     if operation.plan.loss.is_zero() {
         stage.count("promotions with a loss of zero");
+        if operation.plan.kind == OperationKind::Failover {
+            stage.count("promotions with a loss of zero after a failure");
+        }
         if !lost.is_empty() && !lied_about {
             let how = format!(
                 "{} {}: {node} lacks {lost:?}, it holds {:?}: {:?}",
