@@ -169,10 +169,10 @@ impl Operation {
         let proven = self.steps[..step].iter().filter_map(|record| record.ended_at).max().or(self.started_at)?;
         Some(Awaited { step, until: proven + window.as_delta(), then })
     }
-    /// Whether its commit window is still before it, so that what it has moved may yet be moved back.
+    /// Whether what it has moved may yet be moved back, or is being moved back: nobody has got past its commit window.
     pub fn can_be_rolled_back(&self) -> bool {
         let mut windows = self.plan.steps.iter().zip(&self.steps).filter(|(step, _)| matches!(step.action, Action::AwaitCommit { .. }));
-        self.escalated.is_none() && windows.any(|(_, record)| !record.state.is_over())
+        self.escalated.is_none() && windows.any(|(_, record)| !matches!(record.state, StepState::Done | StepState::Skipped))
     }
     /// Whether clients have been sent elsewhere, or may have been.
     pub fn changed_routing(&self) -> bool {

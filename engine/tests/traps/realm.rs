@@ -92,6 +92,7 @@ mtpd = "4h"
 data_class = "sensitive"
 "#;
 
+#[derive(Clone)]
 pub struct Realm {
     pub now: Instant,
     pub estate: Estate,

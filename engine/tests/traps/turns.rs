@@ -217,6 +217,9 @@ fn row_9_a_move_that_can_still_be_taken_back_is_waited_for() {
     realm.later(1);
     realm.send(BILLING, &[WEST]);
     assert_eq!(turn(&realm, operation, "service/billing"), Turn::Wait(other), "they may be sent back");
+    let mut back = realm.clone();
+    back.say(Event::StepEnded { id: other, step: window, state: StepState::Failed, said: "rolled back".to_owned() });
+    assert_eq!(turn(&back, operation, "service/billing"), Turn::Wait(other), "they are being sent back");
     realm.say(Event::StepEnded { id: other, step: window, state: StepState::Done, said: "committed".to_owned() });
     assert!(matches!(turn(&realm, operation, "service/billing"), Turn::Moved(_)));
 }

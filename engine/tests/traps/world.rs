@@ -256,7 +256,7 @@ pub fn standby(position: u64) -> NodeRole {
 }
 
 /// A journal in memory, as the server keeps one: what is sealed is what is applied.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Book {
     pub records: Records,
     pub entries: Vec<Stored>,

@@ -65,7 +65,14 @@ impl Laws {
             Event::OperationAborted { .. } => stage.count("operations stopped by people"),
             Event::OperationResumed { .. } => stage.count("operations resumed"),
             Event::OperationCommitted { .. } => stage.count("moves committed"),
-            Event::SplitBrainObserved { .. } => stage.count("two writers seen by the product"),
+            Event::SplitBrainObserved { cluster, .. } => {
+                let writers = stage.world().cluster(cluster).nodes.values().filter(|node| node.is_up() && !node.recovery).count();
+                stage.count(if writers > 1 {
+                    "two writers seen by the product"
+                } else {
+                    "two writers seen by the product, where one had just ended"
+                });
+            }
             Event::Refused { .. } => stage.count("commands refused"),
             Event::Decided { decision } => stage.count(format!("the product {}", decision.verdict)),
             _ => {}
