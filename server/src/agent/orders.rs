@@ -97,7 +97,7 @@ mod tests {
         let orders = Orders::since(at(0));
         assert_eq!(orders.admit("a", &stamp(1, 30), at(10)), Ok(Duration::from_secs(20)));
         assert_eq!(orders.admit("a", &stamp(2, 30), at(31)), Err(Late::Overdue { not_after: at(30), now: at(31) }));
-        assert!(orders.admit("a", &stamp(1, 60), at(32)).is_ok(), "what was refused counts for nothing");
+        assert!(orders.admit("a", &stamp(2, 60), at(32)).is_ok(), "what was refused counts for nothing");
     }
 
     #[test]
