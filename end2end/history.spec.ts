@@ -36,7 +36,9 @@ test("thresholds replayed over a real failure say what the journal says, and the
   await expect(row(olga, EAST)).toContainText(/would have failed over once/);
   await expect(row(olga, "us-west-2")).toContainText("would not have failed over");
   await row(olga, EAST).locator("summary").click();
-  await expect(row(olga, EAST)).toContainText(`first failed probe ${clock(down?.since ?? "")}`);
+  // The journal names the first probe that failed of anybody's, this row the server's own: a round apart at most.
+  const first = await row(olga, EAST).locator("li", { hasText: "first failed probe" }).locator("time").first().getAttribute("datetime");
+  expect(Math.abs(Date.parse(first ?? "") - Date.parse(down?.since ?? ""))).toBeLessThanOrEqual(1_000);
   await accessible(olga);
 
   // The same question as a link: a rule so patient that nothing would have been done, beside the one in force.

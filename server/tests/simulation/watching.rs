@@ -146,14 +146,14 @@ impl Board {
             }
             (Subject::Traffic { service }, seen) => {
                 let unseen = || TrafficView { judgement: Judgement::never_measured(), on: None };
-                let view = self.observed.traffic.entry(service.clone()).or_insert_with(unseen);
+                let view = self.observed.traffic.get_or_insert_with(service.clone(), unseen);
                 if let Seen::Regions(regions) = seen {
                     view.on = Some(SeenOn { at: sample.at, regions });
                 }
             }
             (Subject::Endpoint { service, region }, _) => {
                 let unseen = || EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false };
-                self.observed.endpoints.entry((service.clone(), region.clone())).or_insert_with(unseen).last = Some(sample.clone());
+                self.observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen).last = Some(sample.clone());
             }
             _ => {}
         }
@@ -231,16 +231,18 @@ fn put(observed: &mut Observations, sights: &Sights, subject: &Subject, target: 
         }
         Subject::Endpoint { service, region } => {
             let unseen = || EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false };
-            let view = observed.endpoints.entry((service.clone(), region.clone())).or_insert_with(unseen);
+            let view = observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen);
             (view.judgement, view.flapping) = (judgement, target.panel.is_flapping(&target.rule, now));
         }
         Subject::Traffic { service } => {
             let unseen = || TrafficView { judgement: Judgement::never_measured(), on: None };
-            observed.traffic.entry(service.clone()).or_insert_with(unseen).judgement = judgement;
+            observed.traffic.get_or_insert_with(service.clone(), unseen).judgement = judgement;
         }
         Subject::Router { cluster } => {
-            if judgement.health != Health::Ok {
-                observed.clusters.entry(cluster.clone()).and_modify(|view| view.routed_to = None);
+            if judgement.health != Health::Ok
+                && let Some(view) = observed.clusters.get_mut(cluster)
+            {
+                view.routed_to = None;
             }
             observed.routers.insert(cluster.clone(), judgement);
         }
