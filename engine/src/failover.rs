@@ -35,6 +35,16 @@ pub struct Stamp {
     pub reason: String,
 }
 
+/// A node that an operation promoted, or may have promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion<'a> {
+    pub node: &'a NodeId,
+    /// When that ended or was given up. An order to promote is void then.
+    pub at: Instant,
+    /// Whether it is known to have been promoted.
+    pub done: bool,
+}
+
 /// A commit that an operation waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Awaited {
@@ -114,10 +124,10 @@ impl Operation {
         let mut begun = self.plan.steps.iter().zip(&self.steps).filter(|(_, record)| record.attempts > 0 || record.state != StepState::Pending);
         begun.any(|(step, _)| has_no_way_back(&step.action))
     }
-    /// The node that it promoted, or may have promoted, and when that ended or was given up. An order to promote is void then.
-    pub fn promoted(&self) -> Option<(&NodeId, Instant)> {
+    /// The promotion that it carried out, or may have.
+    pub fn promoted(&self) -> Option<Promotion<'_>> {
         self.plan.steps.iter().zip(&self.steps).find_map(|(step, record)| match &step.action {
-            Action::Promote { node } => Some((node, record.ended_at.or(record.started_at)?)),
+            Action::Promote { node } => Some(Promotion { node, at: record.ended_at.or(record.started_at)?, done: record.state == StepState::Done }),
             _ => None,
         })
     }

@@ -74,7 +74,7 @@ fn primary(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &mu
 /// The old primary counts as a second writer only as it was read after the promotion: right before it, it was the only one.
 fn split_brain(survey: &Survey, cluster: &Cluster, view: &ClusterView, events: &mut Vec<Event>) {
     let picture = survey.picture;
-    let promoted = survey.promoted(&cluster.id).map(|(_, at)| at).filter(|at| *at <= picture.now);
+    let promoted = survey.promoted(&cluster.id).map(|promotion| promotion.at).filter(|at| *at <= picture.now);
     let read_since = |node: &&NodeView| node.reading.as_ref().is_some_and(|reading| promoted.is_none_or(|at| reading.at > at));
     let writable: Vec<&NodeView> = view.writable().into_iter().filter(read_since).collect();
     let recorded = picture.records.split_brain.contains_key(&cluster.id);

@@ -4,9 +4,9 @@
 use crate::{
     dependencies::Users,
     estate::{Cluster, Service},
-    failover::{Mode, Operation, State},
+    failover::{Mode, Operation, Promotion, State},
     health::{Health, Judgement, failed_regions},
-    id::{ClusterId, NodeId, OperationId, RegionId, Scope, ServiceId},
+    id::{ClusterId, OperationId, RegionId, Scope, ServiceId},
     picture::Picture,
     restraints::Held,
     time::Instant,
@@ -114,10 +114,10 @@ impl<'a> Survey<'a> {
         let mut operations = self.operations_on(&Scope::Service(service.clone())).iter();
         operations.any(|operation| operation.changed_routing() && operation.ended_at.is_some_and(since))
     }
-    /// The node of a cluster that an operation last promoted, or may have promoted, and when that ended.
-    pub(crate) fn promoted(&self, cluster: &ClusterId) -> Option<(&'a NodeId, Instant)> {
+    /// The last promotion of a node of a cluster by an operation.
+    pub(crate) fn promoted(&self, cluster: &ClusterId) -> Option<Promotion<'a>> {
         let operations = self.operations_on(&Scope::Cluster(cluster.clone())).iter().copied();
-        operations.filter_map(Operation::promoted).max_by_key(|(_, at)| *at)
+        operations.filter_map(Operation::promoted).max_by_key(|promotion| promotion.at)
     }
     /// The operation that holds `scope`, if any.
     pub(crate) fn holder_of(&self, scope: &Scope) -> Option<&'a Operation> {

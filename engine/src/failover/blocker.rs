@@ -22,7 +22,7 @@ pub enum Blocker {
     NoPrimary,
     #[error("more than one node takes writes ({}); fence all but one first", nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     TwoWritable { nodes: Vec<NodeId> },
-    #[error("{node} was promoted at {}, or may have been, and has not been read since: what is known of the cluster is older", at.format("%H:%M:%S UTC"))]
+    #[error("{node} was promoted at {}, or may have been, and what was read of the cluster does not show it yet", at.format("%H:%M:%S UTC"))]
     PromotedUnseen { node: NodeId, at: Instant },
     #[error("a node was seen on timeline {timeline}, and {primary}, the last primary known, led timeline {led}: who leads now is not known")]
     LeaderUnknown { timeline: u32, primary: NodeId, led: u32 },

@@ -1,7 +1,7 @@
 //! Planning: from what is seen of a cluster to the plan of a switchover, a failover or a rejoin. Making one changes nothing.
 
 use super::{
-    Action, Blocker, FenceMeans, Mode, OnFailure, Plan, Step, hooks, monitoring,
+    Action, Blocker, FenceMeans, Mode, OnFailure, Plan, Promotion, Step, hooks, monitoring,
     plan::{Basis, Change, DatabaseChange, OperationKind},
 };
 use crate::{
@@ -36,8 +36,8 @@ pub struct Facts<'a> {
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
     /// The router answers now, or why it does not.
     pub router: Result<(), &'a str>,
-    /// The node that an operation last promoted, or may have promoted, and when that ended.
-    pub promoted: Option<(&'a NodeId, Instant)>,
+    /// The last promotion by an operation.
+    pub promoted: Option<Promotion<'a>>,
     pub now: Instant,
 }
 
@@ -61,11 +61,14 @@ impl Facts<'_> {
         }
     }
     /// What was read of a node before it was promoted says who led then: a plan that rests on it would fence and promote by
-    /// an old truth. A promotion in the future is a clock set back.
+    /// an old truth. So does one that rests on what has been read since, where that shows no primary although there must be one:
+    /// something in between says again what the node said before. A promotion in the future is a clock set back.
     fn promoted_unseen(&self) -> Option<Blocker> {
-        let (node, at) = self.promoted.filter(|(_, at)| *at <= self.now)?;
-        let read = self.view.node(node)?.reading.as_ref().map(|reading| reading.at);
-        read.is_none_or(|read| read <= at).then(|| Blocker::PromotedUnseen { node: node.clone(), at })
+        let Promotion { node, at, done } = self.promoted.filter(|promotion| promotion.at <= self.now)?;
+        let read_since = |view: &NodeView| view.reading.as_ref().is_some_and(|reading| reading.at > at);
+        let is_seen = self.view.node(node).is_none_or(read_since);
+        let somebody_leads = self.view.nodes.iter().any(|view| view.was_primary() && read_since(view));
+        (!is_seen || (done && !somebody_leads)).then(|| Blocker::PromotedUnseen { node: node.clone(), at })
     }
     /// Somebody was promoted that nobody has read as a primary: fencing the one before would leave that one writing.
     fn leader_unknown(&self) -> Option<Blocker> {

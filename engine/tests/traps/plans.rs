@@ -259,6 +259,14 @@ fn d1_no_plan_rests_on_readings_older_than_the_last_promotion() {
     assert!(!named(&world), "it has been read since");
     world.reading(WEST).at = ago(9);
     assert!(named(&world), "at that very moment it may not have been promoted yet");
+    let mut world = west_promoted();
+    for node in [EAST, REPLICA] {
+        world.reading(node).at = ago(11);
+    }
+    world.reading(WEST).at = ago(1);
+    assert!(named(&world), "something in between says again what it said before: nobody leads, and somebody must");
+    world.reading(EAST).at = ago(1);
+    assert!(!named(&world), "somebody was read leading since");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn elsewhere(picture: &Picture, region: &RegionId, scope: &Scope) -> Option<Stri
         Scope::Cluster(id) => {
             let primary = picture.cluster(id)?.1.primary().filter(|primary| primary.region != *region && primary.is_writable())?;
             let read = primary.reading.as_ref()?.at;
-            if Survey::of(picture).promoted(id).is_some_and(|(_, at)| read <= at && at <= picture.now) {
+            if Survey::of(picture).promoted(id).is_some_and(|promotion| read <= promotion.at && promotion.at <= picture.now) {
                 return None;
             }
             Some(format!("{id} takes its writes on {} already", primary.node))
