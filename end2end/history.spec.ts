@@ -6,7 +6,6 @@ import { decides } from "./traffic.ts";
 
 const [SERVICE, EAST] = ["webhook-service", "us-east-1"];
 const row = (page: Page, region: string) => page.locator("#thresholds tbody tr", { has: page.locator("th", { hasText: new RegExp(`^${region}.*\\bserver`) }) });
-const clock = (at: string) => at.slice(11, 19);
 
 /** When the journal says that the service became so in the east, and since when. */
 async function became(dashboard: Dashboard, to: string): Promise<{ at: string; since: string } | undefined> {
