@@ -36,9 +36,9 @@ use app::{
 use engine::{
     automation::Hold,
     estate::Estate,
-    failover::{Mode, State},
+    failover::{Change, Mode, State},
     health::{Health, Judgement},
-    id::RegionId,
+    id::{OperationId, RegionId},
     journal::{Actor, Entry, Event},
     picture::Picture,
     time::{Instant, Span},
@@ -290,6 +290,25 @@ fn a_request_stands_in_the_inbox_with_what_it_breaks() {
     assert!(board.next.what.starts_with("Approve or decline"), "{:?}", board.next);
     let own = Board::of(&picture(Scene::MoveWaiting), &world::viewer("oskar"), 1);
     assert!(own.next.what.starts_with("Find a second person"), "{:?}", own.next);
+}
+
+#[test]
+fn an_emergency_is_answered_before_what_was_asked_for_earlier() {
+    let mut picture = picture(Scene::MoveWaiting);
+    let operations = &mut Arc::make_mut(&mut picture.records).operations;
+    let mut urgent = operations.values().find(|operation| operation.state == State::Requested).unwrap().clone();
+    let mut earlier = urgent.clone();
+    for (operation, mode) in [(&mut urgent, Mode::Emergency), (&mut earlier, Mode::Planned)] {
+        let Change::Traffic(change) = &mut operation.plan.change else { panic!("a move of clients") };
+        change.mode = mode;
+    }
+    earlier.id = OperationId(uuid::Uuid::from_u128(77));
+    earlier.requested.at -= chrono::TimeDelta::minutes(5);
+    let (urgent_id, earlier_id) = (urgent.id, earlier.id);
+    operations.extend([(urgent_id, urgent), (earlier_id, earlier)]);
+    let board = Board::of(&picture, &world::viewer("anna"), 1);
+    assert_eq!(board.next.href, format!("/operations/{urgent_id}"));
+    assert_eq!(board.inbox.iter().map(|waiting| waiting.line.id).collect::<Vec<_>>(), [urgent_id, earlier_id]);
 }
 
 #[test]

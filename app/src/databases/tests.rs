@@ -136,7 +136,8 @@ fn the_plan_names_the_target_and_why_not_the_others() {
     assert!(!last.legal && last.node == id::<engine::id::NodeId>(EAST) && last.reasons == ["it is the primary"], "{last:?}");
     assert_eq!(plan.outage_since, Some(at("14:02:40")));
     assert!(plan.can_be_requested());
-    assert!(plan.steps.iter().any(|step| step.no_way_back && step.does.starts_with("Promote")));
+    let last: Vec<&str> = plan.steps.iter().filter(|step| step.no_way_back).map(|step| step.does.as_str()).collect();
+    assert!(matches!(last[..], [fence] if fence.starts_with("Fence")), "from the fence on there is no way back: {last:?}");
     assert!(!plan.loss.zero && plan.loss.says.contains("no sample shows"), "{:?}", plan.loss);
 }
 

@@ -21,8 +21,11 @@ pub fn next(picture: &Picture, viewer: &AccountName) -> (Need, usize) {
     let mut needs = Vec::new();
     doubts(picture, &mut needs);
     needs.extend(operations(picture, |state| state == State::Running).into_iter().filter_map(|operation| commit_of(picture, operation)));
-    requests(picture, viewer, &mut needs);
+    let (emergencies, others): (Vec<&Operation>, Vec<&Operation>) =
+        operations(picture, |state| state == State::Requested).into_iter().partition(|operation| operation.mode() == Mode::Emergency);
+    requests(viewer, emergencies, &mut needs);
     failures(picture, &mut needs);
+    requests(viewer, others, &mut needs);
     strays(picture, &mut needs);
     ended_badly(picture, &mut needs);
     let behind = needs.len().saturating_sub(1);
@@ -66,8 +69,12 @@ fn doubts(picture: &Picture, needs: &mut Vec<Need>) {
     }));
 }
 
-fn requests(picture: &Picture, viewer: &AccountName, needs: &mut Vec<Need>) {
-    needs.extend(operations(picture, |state| state == State::Requested).into_iter().map(|operation| {
+/// What the viewer can answer comes before what takes somebody else.
+fn requests(viewer: &AccountName, mut requested: Vec<&Operation>, needs: &mut Vec<Need>) {
+    let is_answered_by_others =
+        |operation: &Operation| operation.requested.by == *viewer || operation.approvals.iter().any(|earlier| earlier.by == *viewer);
+    requested.sort_by_key(|operation| is_answered_by_others(operation));
+    needs.extend(requested.into_iter().map(|operation| {
         let title = named(&operation.plan);
         let void_at = clock(operation.requested.at + Operation::APPROVAL_WAITS.as_delta());
         let (given, needed) = (operation.approvals.len(), operation.plan.approvals);

@@ -145,7 +145,7 @@ impl Board {
         let (next, behind) = next::next(picture, &viewer.name);
         let failed = failed_regions(estate, &picture.observed);
         let mut active: Vec<&Operation> = picture.records.operations.values().filter(|operation| operation.state.is_active()).collect();
-        active.sort_by_key(|operation| (operation.requested.at, operation.id));
+        active.sort_by_key(|operation| (operation.mode() != Mode::Emergency, operation.requested.at, operation.id));
         let waits = |operation: &&Operation| operation.state == State::Requested;
         Self {
             now: picture.now,

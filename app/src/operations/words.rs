@@ -30,14 +30,16 @@ fn step_in_words(action: &Action) -> String {
         Action::StopNode { node } => format!("Stop {node} cleanly through its host agent"),
         Action::StartNode { node } => format!("Start {node} again"),
         Action::CatchUp { source, target } => format!("Wait until {target} holds every byte {source} wrote"),
-        Action::Fence { node, by: FenceMeans::HostAgent } => format!("Fence {node}: its host agent ends the processes and proves them gone"),
+        Action::Fence { node, by: FenceMeans::HostAgent } => {
+            format!("Fence {node}: its host agent ends the processes and proves them gone, and there is no way back")
+        }
         Action::Fence { node, by: FenceMeans::RouterAndSynchronousStandby } => {
             format!("Fence {node}: clients are cut at the router, and without its synchronous standby it can acknowledge nothing")
         }
         Action::Fence { node, by: FenceMeans::Overridden } => {
             format!("{node} is NOT fenced: nothing proves that it cannot take writes; two people must accept that")
         }
-        Action::Promote { node } => format!("Promote {node}: from here on there is no way back"),
+        Action::Promote { node } => format!("Promote {node}: there is no way back from that"),
         Action::VerifyWritable { node } => format!("Ask {node} whether it is writable"),
         Action::ProveWrite { node } => format!("Write a row through the router as a client would, and read it back from {node}"),
         Action::Repoint { nodes, upstream } => format!("Let {} follow {upstream}", names(nodes)),

@@ -13,7 +13,7 @@ use crate::{
 use engine::{
     access::Permission,
     databases::{Candidate, LossBound},
-    failover::{Blocker, DatabaseChange, Mode, OperationKind, Plan},
+    failover::{Action, Blocker, DatabaseChange, FenceMeans, Mode, OperationKind, Plan},
     id::{ClusterId, NodeId, OperationId},
     picture::Picture,
     time::{Instant, Span},
@@ -190,14 +190,18 @@ pub fn barred(viewer: &Viewer, plan: &Plan) -> Option<String> {
 }
 
 pub fn steps(plan: &Plan) -> Vec<PlannedStep> {
+    // A host agent that was told to fence may have done so, whatever it answered.
+    let is_final = |action: &Action| matches!(action, Action::Promote { .. } | Action::Fence { by: FenceMeans::HostAgent, .. });
+    let no_way_back = plan.steps.iter().position(|step| is_final(&step.action));
     plan.steps
         .iter()
-        .map(|step| PlannedStep {
+        .enumerate()
+        .map(|(at, step)| PlannedStep {
             does: words::step_of(plan, &step.action),
             limit: step.timeout,
             if_it_fails: words::failure_in_words(step.on_failure).to_owned(),
             undo: step.undo.as_ref().map(|undo| words::step_of(plan, undo)),
-            no_way_back: matches!(step.action, engine::failover::Action::Promote { .. }),
+            no_way_back: no_way_back == Some(at),
         })
         .collect()
 }
