@@ -10,6 +10,7 @@ use engine::{
     health::Health,
     id::RegionId,
     journal::{Actor, Event},
+    look::Look,
     noticing,
     picture::{EndpointView, Observations, Picture, SeenOn, TrafficView},
 };
@@ -161,6 +162,48 @@ fn ten_thousand_services_lose_a_region_and_each_is_decided_once() {
     write(&mut book, &mut picture, &events);
     let events = look(&picture);
     assert_eq!(events, [], "the same picture says nothing new");
+}
+
+/// A large platform is looked through in parts: together they say exactly what a look at everything says, each thing once.
+#[test]
+fn looks_at_the_parts_say_what_a_look_at_everything_says() {
+    let estate = Arc::new(estate());
+    let mut book = Book::default();
+    let mut picture = Picture { now: now(), observed: Arc::new(observed(&estate, None)), estate, records: Arc::default(), journal_break: None };
+    let parts: Vec<Look> =
+        (0..8).map(|part| Look { services: Some((part * SERVICES / 8..(part + 1) * SERVICES / 8).collect()), platform: part == 0 }).collect();
+    let look_at = |picture: &Picture, look: &Look| {
+        let mut next = 0;
+        let mut events = noticing::changes_in(picture, look);
+        events.extend(automation::act_on(picture, look, || {
+            next += 1;
+            operation_id(next)
+        }));
+        events
+    };
+    // The ids of requests are given out by whoever looks.
+    let told = |events: &[Event]| {
+        let mut told: Vec<String> = events
+            .iter()
+            .map(|event| match event {
+                Event::OperationRequested { plan_hash, .. } => format!("requested {plan_hash}"),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        told.sort_unstable();
+        told
+    };
+    for (lost, least) in [(None, SERVICES), (Some(REGIONS[0]), SERVICES), (None, SERVICES / 3)] {
+        picture.observed = Arc::new(observed(&picture.estate, lost));
+        let whole = look_at(&picture, &Look::at_everything());
+        let in_parts: Vec<Event> = parts.iter().flat_map(|part| look_at(&picture, part)).collect();
+        assert!(whole.len() >= least, "{lost:?}: {}", whole.len());
+        assert!(told(&whole) == told(&in_parts), "{lost:?}: {} events at once, {} in parts", whole.len(), in_parts.len());
+        for event in &whole {
+            book.write(&Actor::Lifeboat, event, now()).unwrap();
+        }
+        picture.records = Arc::new(book.records.clone());
+    }
 }
 
 /// Planning is what a person waits for in the worst hour.
