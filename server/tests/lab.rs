@@ -245,13 +245,25 @@ fn a_crashed_supervisor_leaves_nothing_behind_after_down() {
     let lab = Lab::up(Home::Open, &[]);
     let pid = lab.status()["supervisor_pid"].to_string();
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    until_ended(&pid);
     let roots = [lab.folder.clone(), lab.node_root()];
     assert!(processes_of(&roots) > 10, "the test must see what it looks for");
-    assert!(lab.run(&["down"]).contains("left behind"));
+    let said = lab.run(&["down"]);
+    assert!(said.contains("left behind"), "{said}");
     assert_eq!(processes_of(&roots), 0);
     // And its data can be used again.
     lab.run(&["up"]);
     lab.until("streamed to by both", "pg-primary-east", |n| n["database"]["streaming"].as_array().is_some_and(|s| s.len() == 2));
+}
+
+/// Waits for what a signal began: a killed process with many threads is seen alive for a moment.
+fn until_ended(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let status = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    while status().lines().any(|line| line.starts_with("State:") && !line.contains("Z (zombie)") && !line.contains("X (dead)")) {
+        assert!(Instant::now() < deadline, "process {pid} survives SIGKILL");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Processes whose command line or working folder lies in one of the folders.
