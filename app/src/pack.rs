@@ -183,7 +183,10 @@ fn region_view(picture: &Picture, region: &RegionId) -> impl IntoView + use<> {
     let plan = picture.evacuation_plan(region, Mode::Emergency);
     let change = plan.as_ref().and_then(Plan::evacuation);
     let waves: Vec<String> = change.map_or_else(Vec::new, |change| {
-        let member = |member: &engine::failover::plan::Member| format!("{} goes to {}", member.scope.name(), member.to);
+        let member = |member: &engine::failover::plan::Member| {
+            let simulated = if member.simulated { "SIMULATED: " } else { "" };
+            format!("{simulated}{} goes to {}", member.scope.name(), member.to)
+        };
         change.waves.iter().map(|wave| wave.iter().map(member).collect::<Vec<_>>().join("; ")).collect()
     });
     let staying: Vec<String> =

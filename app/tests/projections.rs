@@ -224,7 +224,7 @@ fn the_journal_is_read_until_a_page_is_full() {
     let people = JournalView::of(&picture, people);
     assert!(!people.lines.is_empty() && people.lines.iter().all(|line| line.kind == Kind::People));
     assert_eq!(people.looked_at, entries.len() as u64);
-    let requested = all.lines.iter().find(|line| line.what.contains("was requested")).unwrap();
+    let requested = all.lines.iter().find(|line| line.what.starts_with("Requested: ")).unwrap();
     assert!(requested.by_person && requested.reason.is_some() && requested.what.contains("loss accepted"));
 }
 
@@ -564,7 +564,7 @@ fn row_93_what_only_a_simulator_does_is_called_simulated_on_every_page() {
         overridden: Vec::new(),
         parent: None,
     };
-    assert!(app::journal::words::in_words(&event).starts_with("SIMULATED: a "));
+    assert!(app::journal::words::in_words(&event).starts_with("SIMULATED: Requested: "));
     let asked_for = with(whole.clone(), event);
     let page = OperationPage::of(&asked_for, &viewer, &id, &[]).unwrap();
     assert!(page.line.simulated && page.steps.iter().any(|step| step.does.starts_with("SIMULATED: Send clients")), "{:?}", page.steps);

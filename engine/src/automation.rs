@@ -6,7 +6,7 @@ use crate::{
     estate::{Detection, FailoverMode, Service},
     failover::{Change, Mode, Operation, OperationKind, Plan, State, evacuation, halting, traffic},
     health::Health,
-    id::{AccountName, ClusterId, OperationId, RegionId, Scope},
+    id::{AccountName, ClusterId, OperationId, RegionId, Scope, ServiceId},
     journal::{Event, Subject},
     look::Look,
     picture::Picture,
@@ -19,6 +19,8 @@ use std::{
     collections::{BTreeSet, HashSet},
     fmt,
 };
+
+mod returns;
 
 /// What the product decided about one failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +168,7 @@ pub fn act_on(picture: &Picture, look: &Look, mut new_id: impl FnMut() -> Operat
     let survey = Survey::of(picture);
     let considered = outlines(&survey, look);
     let mut events = closed(&survey, look, &considered);
+    let fails: BTreeSet<Scope> = considered.iter().map(|considered| considered.decision.scope.clone()).collect();
     for Considered { decision, plan } in considered {
         let acts = matches!(decision.verdict, Verdict::Start | Verdict::Request);
         // An operation that is under way answers the failure; what follows from its end is decided then.
@@ -197,6 +200,7 @@ pub fn act_on(picture: &Picture, look: &Look, mut new_id: impl FnMut() -> Operat
             parent: None,
         }));
     }
+    events.extend(returns::requests(&survey, look, &fails, new_id));
     events
 }
 
@@ -498,6 +502,13 @@ pub fn held_since(picture: &Picture, operation: &Operation) -> Vec<Hold> {
     restrained(picture, &scopes)
 }
 
+/// What keeps the product from moving the clients of a service by itself, also in the middle of an operation: the master
+/// switch, and a pause of everything or of the service.
+pub fn held_from_moving(picture: &Picture, service: &ServiceId) -> Vec<Hold> {
+    let stops = |hold: &Hold| matches!(hold, Hold::Restrained { what: Restraint::MasterSwitch | Restraint::Pause(_), .. });
+    restrained(picture, &[Scope::Service(service.clone())]).into_iter().filter(stops).collect()
+}
+
 fn restrained(picture: &Picture, scopes: &[Scope]) -> Vec<Hold> {
     let applies = |what: &Restraint| match what {
         Restraint::MasterSwitch | Restraint::Pause(None) => true,
@@ -559,7 +570,7 @@ fn history(survey: &Survey, scope: &Scope, opened: Instant, cooldown: Span) -> V
     if let Some(operation) = since_then.iter().rev().find(refused) {
         holds.push(Hold::Declined { operation: operation.id, kind: operation.plan.kind, state: operation.state });
     }
-    let times = since_then.iter().filter(|operation| operation.state == State::Void).count();
+    let times = since_then.iter().filter(|operation| operation.state == State::Void && operation.acknowledged.is_none()).count();
     if times >= MOST_VOIDED {
         holds.push(Hold::KeepsChanging { times });
     }

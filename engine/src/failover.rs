@@ -3,6 +3,7 @@
 //! record below what did happen.
 
 use crate::{
+    databases::{ClusterView, NodeView},
     estate::AtEnd,
     id::{AccountName, NodeId, OperationId, RegionId},
     time::{Instant, Span},
@@ -43,6 +44,18 @@ pub struct Promotion<'a> {
     pub at: Instant,
     /// Whether it is known to have been promoted.
     pub done: bool,
+}
+
+impl Promotion<'_> {
+    /// Whether what was read of a cluster still says who led before it. So does what has been read since, where that shows no
+    /// primary although there must be one: something in between says again what the node said before. A promotion in the
+    /// future is a clock set back.
+    pub fn is_unseen_in(&self, view: &ClusterView, now: Instant) -> bool {
+        let read_since = |node: &NodeView| node.reading.as_ref().is_some_and(|reading| reading.at > self.at);
+        let is_seen = view.node(self.node).is_none_or(read_since);
+        let somebody_leads = view.nodes.iter().any(|node| node.was_primary() && read_since(node));
+        self.at <= now && (!is_seen || (self.done && !somebody_leads))
+    }
 }
 
 /// A commit that an operation waits for.
@@ -145,6 +158,15 @@ impl Operation {
         let proves = |action: &Action| self.plan.kind == OperationKind::Rejoin && matches!(action, Action::ProveStreaming { .. });
         self.plan.steps.get(step).is_some_and(|step| step.action.may_be_skipped() && !proves(&step.action))
     }
+    /// Whether going on with it is allowed while the master switch is off: what is left of it moves neither clients nor writes,
+    /// or two people set that rule aside when they agreed to it.
+    pub fn may_move_under_the_master_switch(&self) -> bool {
+        let left = self.plan.steps.iter().zip(&self.steps).filter(|(_, record)| !record.state.is_over());
+        let moves = |action: &Action| action.changes_routing() || matches!(action, Action::Promote { .. } | Action::StopNode { .. });
+        let is_moved = left.into_iter().any(|(step, _)| moves(&step.action));
+        let set_aside = self.plan.rules_to_break().iter().any(|blocker| matches!(blocker, Blocker::MasterSwitchOff { .. }));
+        self.plan.mode() == Mode::Test || self.plan.kind == OperationKind::Rejoin || set_aside || !is_moved
+    }
     /// Whether it is a planned move of clients that can still become an emergency.
     pub fn can_be_escalated(&self) -> bool {
         let moves = self.plan.database().is_none() && self.mode() == Mode::Planned && matches!(self.state, State::Running | State::InDoubt);
@@ -155,6 +177,12 @@ impl Operation {
     pub fn awaits_acknowledgement(&self) -> bool {
         let moved = self.started_at.is_some() && self.plan.mode() != Mode::Test;
         moved && self.acknowledged.is_none() && matches!(self.state, State::Succeeded | State::Failed | State::Closed)
+    }
+    /// Whether a person may take note of its end. Beside what holds automation back that is what was asked for and came to
+    /// nothing: as long as the failure lasts, it is not asked for again before somebody has.
+    pub fn may_be_acknowledged(&self) -> bool {
+        let came_to_nothing = self.requested.by.is_reserved() && matches!(self.state, State::Declined | State::Cancelled | State::Void);
+        self.awaits_acknowledgement() || (came_to_nothing && self.acknowledged.is_none() && self.plan.mode() != Mode::Test)
     }
     /// Whether the end was reached and proven; what is left of the steps tidies up behind it.
     pub fn is_proven(&self) -> bool {

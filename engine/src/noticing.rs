@@ -64,6 +64,9 @@ fn observers(picture: &Picture, events: &mut Vec<Event>) {
 
 fn primary(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &mut Vec<Event>) {
     let [only] = view.writable()[..] else { return };
+    if picture.unseen_promotion(&cluster.id).is_some() {
+        return;
+    }
     let Some(reading) = &only.reading else { return };
     let seen = (only.node.clone(), reading.timeline);
     if picture.records.primaries.get(&cluster.id) != Some(&seen) {
@@ -98,15 +101,16 @@ fn exposure(picture: &Picture, cluster: &Cluster, view: &ClusterView, events: &m
         return;
     }
     let recorded = picture.records.exposures.get(&cluster.id);
-    let (unprotected, missing) = match view.protection(cluster, &picture.estate.detection_of(cluster), picture.now) {
-        Protection::Protected => {
+    let (unprotected, missing) = match picture.protection(&cluster.id) {
+        None => return,
+        Some(Protection::Protected) => {
             if recorded.is_some() {
                 events.push(Event::ExposureEnded { cluster: cluster.id.clone() });
             }
             return;
         }
-        Protection::Reduced { missing } => (false, missing),
-        Protection::Unprotected { missing } => (true, missing),
+        Some(Protection::Reduced { missing }) => (false, missing),
+        Some(Protection::Unprotected { missing }) => (true, missing),
     };
     if recorded.is_none_or(|exposure| exposure.unprotected != unprotected || exposure.missing != missing) {
         events.push(Event::ExposureBegan { cluster: cluster.id.clone(), unprotected, missing });

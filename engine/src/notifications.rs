@@ -40,8 +40,14 @@ pub enum Topic {
     SplitBrain(ClusterId),
     /// A cluster or service that a second failure would hurt.
     Exposed(Scope),
-    /// Clients are sent elsewhere than meant.
+    /// Clients of a service are sent elsewhere than meant.
     Strayed(ServiceId),
+    /// Clients of a cluster are sent elsewhere than to the node that takes the writes, or nowhere.
+    Misrouted(ClusterId),
+    /// Nobody can tell whether what serves clients does: silence is no health (row 33).
+    Unseen(Scope),
+    /// Too few observers are heard for any verdict of down, so nothing can fail over.
+    TooFewObservers,
     /// Two people set a safety rule aside.
     BreakGlass(OperationId),
     JournalBroken,
@@ -169,6 +175,9 @@ impl fmt::Display for Topic {
             Topic::SplitBrain(id) => write!(f, "split-brain/{id}"),
             Topic::Exposed(scope) => write!(f, "exposed/{scope}"),
             Topic::Strayed(id) => write!(f, "strayed/{id}"),
+            Topic::Misrouted(id) => write!(f, "misrouted/{id}"),
+            Topic::Unseen(scope) => write!(f, "unseen/{scope}"),
+            Topic::TooFewObservers => f.write_str("too-few-observers"),
             Topic::BreakGlass(id) => write!(f, "break-glass/{id}"),
             Topic::JournalBroken => f.write_str("journal-broken"),
         }
@@ -187,6 +196,7 @@ impl FromStr for Topic {
         match text.split_once('/') {
             None if text == "nothing-answers" => Ok(Topic::NothingAnswers),
             None if text == "journal-broken" => Ok(Topic::JournalBroken),
+            None if text == "too-few-observers" => Ok(Topic::TooFewObservers),
             Some(("failure", scope)) => of(scope).map(Topic::Failure),
             Some(("approval", id)) => of(id).map(Topic::Approval),
             Some(("in-doubt", id)) => of(id).map(Topic::InDoubt),
@@ -194,6 +204,8 @@ impl FromStr for Topic {
             Some(("split-brain", id)) => of(id).map(Topic::SplitBrain),
             Some(("exposed", scope)) => of(scope).map(Topic::Exposed),
             Some(("strayed", id)) => of(id).map(Topic::Strayed),
+            Some(("misrouted", id)) => of(id).map(Topic::Misrouted),
+            Some(("unseen", scope)) => of(scope).map(Topic::Unseen),
             Some(("break-glass", id)) => of(id).map(Topic::BreakGlass),
             _ => Err(format!("“{}” is no incident", text.chars().take(120).collect::<String>())),
         }

@@ -26,6 +26,8 @@ use std::{
 };
 
 mod stalled;
+mod writes;
+pub use writes::{RouteStanding, names};
 
 /// What was observed of the world, latest values only.
 #[derive(Debug, Clone, Default)]
@@ -124,15 +126,26 @@ impl Picture {
     pub fn cluster(&self, id: &ClusterId) -> Option<(&Cluster, &ClusterView)> {
         Some((self.estate.cluster(id)?, self.observed.clusters.get(id)?))
     }
+    /// The quorum of places and how many have an observer whose word counts, where these are too few for any verdict of down.
+    pub fn too_few_observers(&self) -> Option<(u32, usize)> {
+        let counts = |(id, view): &(&ObserverId, &ObserverView)| {
+            !self.records.observers.contains_key(*id) && (view.place.is_some() || self.estate.server_observes)
+        };
+        let counted: BTreeSet<_> = self.observed.observers.iter().filter(counts).map(|(_, view)| view.place.as_ref()).collect();
+        let quorum = self.estate.quorum();
+        (!self.observed.observers.is_empty() && counted.len() < quorum as usize).then_some((quorum, counted.len()))
+    }
     pub fn operation(&self, id: &OperationId) -> Option<&Operation> {
         self.records.operations.get(id)
     }
     pub fn exposure(&self, id: &ClusterId) -> Option<&Exposure> {
         self.records.exposures.get(id)
     }
+    /// `None` where nothing was seen yet, or nothing since the last promotion.
     pub fn protection(&self, id: &ClusterId) -> Option<Protection> {
         let (cluster, view) = self.cluster(id)?;
-        Some(view.protection(cluster, &self.estate.detection_of(cluster), self.now))
+        let unseen = self.unseen_promotion(id).is_some();
+        (!unseen).then(|| view.protection(cluster, &self.estate.detection_of(cluster), self.now))
     }
     /// Whether enough has been seen of a cluster to judge whether earlier agreements still hold. In the first seconds after a
     /// start everything is unknown, and that alone must not make an approval void.
@@ -233,7 +246,10 @@ impl Picture {
         if let Some(held) = self.records.held(&Restraint::MasterSwitch, self.now).filter(|_| moves) {
             plan.blockers.push(Blocker::MasterSwitchOff { by: held.by.to_string(), since: held.since, reason: held.reason.clone() });
         }
-        if let Some(window) = self.estate.blackout_at(self.now).filter(|_| mode != Mode::Emergency && plan.kind != OperationKind::Rejoin) {
+        // An emergency in which nothing fails is a planned move by another name.
+        let is_pretended = plan.blockers.iter().any(|blocker| matches!(blocker, Blocker::NothingFails { .. } | Blocker::PrimaryHealthy { .. }));
+        let is_exempt = plan.kind == OperationKind::Rejoin || (mode == Mode::Emergency && !is_pretended);
+        if let Some(window) = self.estate.blackout_at(self.now).filter(|_| !is_exempt) {
             plan.blockers.push(Blocker::Blackout { until: window.until, reason: window.reason.clone() });
         }
         if let Some(held) = self.records.held(&Restraint::Tests, self.now).filter(|_| mode == Mode::Test) {

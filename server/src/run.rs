@@ -18,6 +18,7 @@ mod crash;
 mod evacuation;
 mod executor;
 mod hooks;
+mod leftovers;
 mod look;
 mod monitoring;
 pub mod needs;
@@ -30,7 +31,7 @@ use needs::{Hands, Ledger};
 /// Starts the executor: it takes up what was running when the server stopped, and everything that is approved from now on.
 /// What is returned is its task, which ends only where it has failed.
 pub fn start(desk: Arc<Desk>, connections: Arc<Connections>, crash_at: Option<CrashAt>) -> JoinHandle<()> {
-    monitoring::keep_ending(desk.clone(), connections.clone());
+    leftovers::keep_ending(desk.clone(), connections.clone());
     let ledger = desk.clone();
     tokio::spawn(carry_out(ledger, move || Acting::new(desk.clone(), connections.clone()), crash_at))
 }

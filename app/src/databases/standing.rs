@@ -7,7 +7,7 @@ use engine::{
     estate::Cluster,
     health::Health,
     id::NodeId,
-    picture::Picture,
+    picture::{Picture, RouteStanding, names},
     time::Instant,
 };
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
@@ -59,6 +59,15 @@ pub fn host_in_words(node: &NodeView) -> Option<String> {
 
 /// The state of the writes, the worst first.
 pub fn headline(picture: &Picture, view: &ClusterView) -> Headline {
+    if let Some(promotion) = picture.unseen_promotion(&view.cluster) {
+        return Headline {
+            tone: Tone::Unknown,
+            word: "just promoted".to_owned(),
+            says: format!("{} was promoted and was not read since. Nothing can be said of the writes", promotion.node),
+            since: Some(promotion.at),
+            seen: Vec::new(),
+        };
+    }
     let writable = view.writable();
     if writable.len() > 1 {
         let names: Vec<_> = writable.iter().map(|node| node.node.to_string()).collect();
@@ -117,36 +126,42 @@ fn primary_seen(primary: &NodeView) -> Vec<String> {
 }
 
 /// Whether the loss of the primary could be survived, with the clock of the exposure.
-pub fn shield(picture: &Picture, cluster: &Cluster, view: &ClusterView) -> Shield {
+pub fn shield(picture: &Picture, cluster: &Cluster) -> Shield {
     let since = picture.exposure(&cluster.id).map(|exposure| exposure.since);
-    match view.protection(cluster, &picture.estate.detection_of(cluster), picture.now) {
+    match picture.protection(&cluster.id) {
+        None => Shield { tone: Tone::Unknown, word: "protection unknown".to_owned(), since: None, reasons: vec![unread(picture, cluster)] },
         // The journal closes the exposure a moment later; its clock beside a green word would only confuse.
-        Protection::Protected => Shield { tone: Tone::Ok, word: "protected".to_owned(), since: None, reasons: Vec::new() },
-        Protection::Reduced { missing } => Shield { tone: Tone::Watch, word: "reduced protection".to_owned(), since, reasons: missing },
-        Protection::Unprotected { missing } => Shield { tone: Tone::Act, word: "UNPROTECTED".to_owned(), since, reasons: missing },
+        Some(Protection::Protected) => Shield { tone: Tone::Ok, word: "protected".to_owned(), since: None, reasons: Vec::new() },
+        Some(Protection::Reduced { missing }) => Shield { tone: Tone::Watch, word: "reduced protection".to_owned(), since, reasons: missing },
+        Some(Protection::Unprotected { missing }) => Shield { tone: Tone::Act, word: "UNPROTECTED".to_owned(), since, reasons: missing },
+    }
+}
+
+/// Why nothing can be said of a cluster's protection.
+fn unread(picture: &Picture, cluster: &Cluster) -> String {
+    match picture.unseen_promotion(&cluster.id) {
+        Some(promotion) => format!("{} was promoted, and was not read since", promotion.node),
+        None => "no node was ever read".to_owned(),
     }
 }
 
 /// Where clients go, by the router's own answer, held against the node that takes the writes.
 pub fn route(picture: &Picture, cluster: &Cluster, view: &ClusterView) -> Route {
     let address = cluster.router.as_ref().map(|router| router.address.clone());
-    let asked_at = view.routed_to.as_ref().map(|routed| routed.at);
-    let silent = picture.observed.routers.get(&cluster.id).filter(|judgement| judgement.health != Health::Ok);
-    let (tone, word, says, nodes) = match (&cluster.router, &view.routed_to, silent) {
-        (None, ..) => (Tone::Watch, "no router", "No router is declared: Lifeboat cannot move clients".to_owned(), None),
-        (Some(_), _, Some(judgement)) => (Tone::Unknown, "route unknown", format!("Where clients go is not known: {}", judgement.why), None),
-        (Some(_), None, None) => (Tone::Unknown, "route unknown", "Where clients go is not known: the router was never read".to_owned(), None),
-        (Some(_), Some(routed), None) => {
-            let writable: Vec<_> = view.writable().iter().map(|node| node.node.clone()).collect();
-            let names = routed.nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" and ");
-            let (tone, word, says) = match (routed.nodes.as_slice(), writable.as_slice()) {
-                ([], _) => (Tone::Act, "route closed", "The route is closed: no client reaches a node".to_owned()),
-                ([one], [only]) if one == only => (Tone::Ok, "routed", format!("Clients are sent to {one}")),
-                (_, []) => (Tone::Act, "routed to nowhere", format!("Clients are sent to {names}, and no node takes writes")),
-                _ => (Tone::Act, "misrouted", format!("Clients are sent to {names}, which is not the writable node")),
-            };
-            (tone, word, says, Some(routed.nodes.clone()))
+    let routed = view.routed_to.as_ref();
+    let (tone, word, says) = match picture.route_of(&cluster.id) {
+        None | Some(RouteStanding::NoRouter) => (Tone::Watch, "no router", "No router is declared: Lifeboat cannot move clients".to_owned()),
+        Some(RouteStanding::Unknown { why }) => (Tone::Unknown, "route unknown", format!("Where clients go is not known: {why}")),
+        Some(RouteStanding::Closed) => (Tone::Act, "route closed", "The route is closed: no client reaches a node".to_owned()),
+        Some(RouteStanding::Right { node }) => (Tone::Ok, "routed", format!("Clients are sent to {node}")),
+        Some(RouteStanding::Elsewhere { routed, writable }) => {
+            (Tone::Act, "misrouted", format!("Clients are sent to {}, the writable node is {writable}", names(&routed)))
+        }
+        Some(RouteStanding::NobodyWrites { routed }) => {
+            (Tone::Act, "routed to nowhere", format!("Clients are sent to {}, and no one node takes writes", names(&routed)))
         }
     };
+    let nodes = routed.filter(|_| tone != Tone::Unknown).map(|routed| routed.nodes.clone());
+    let asked_at = routed.map(|routed| routed.at);
     Route { tone, address, word: word.to_owned(), says, nodes, asked_at }
 }

@@ -151,7 +151,7 @@ impl ClusterPage {
             database: cluster.database.clone(),
             strategy: strategy_in_words(&picture.estate, cluster),
             headline: headline(picture, view),
-            protection: shield(picture, cluster, view),
+            protection: shield(picture, cluster),
             route: route(picture, cluster, view),
             timeline: view.timeline(),
             offers: offers(picture, cluster, view, active.is_some()),

@@ -95,7 +95,8 @@ impl DecisionLine {
                 trouble.clone_from(&decision.trouble);
                 holds = decision.holds.iter().map(ToString::to_string).collect();
                 let target = decision.target.as_ref().filter(|_| decision.verdict != Verdict::Hold).map(|to| format!(" to {to}")).unwrap_or_default();
-                (tone(decision.verdict), word(decision.verdict), format!("Lifeboat {}{target}", decision.verdict))
+                let simulated = if decision.simulated { "SIMULATED: " } else { "" };
+                (tone(decision.verdict), word(decision.verdict), format!("{simulated}Lifeboat {}{target}", decision.verdict))
             }
             event @ Event::CaseClosed { .. } => (Tone::Ok, "over", words::in_words(event)),
             event @ Event::Wavered { .. } => (Tone::Watch, "no verdict", words::in_words(event)),

@@ -25,7 +25,7 @@ pub fn Inbox(waiting: Vec<Waiting>, answers: Answers, now: Instant) -> impl Into
         let item = move |waiting: Waiting| view! { <Request waiting answers now/> };
         view! {
             <section class="inbox" aria-labelledby="inbox-title">
-                <h2 id="inbox-title">"Waits for a second person"</h2>
+                <h2 id="inbox-title">"Waits for approval"</h2>
                 <Refused answers path=ApproveOperation::PATH/>
                 <Refused answers path=DeclineOperation::PATH/>
                 <ul>{waiting.into_iter().map(item).collect_view()}</ul>

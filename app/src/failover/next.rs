@@ -25,6 +25,7 @@ pub fn next(picture: &Picture, viewer: &AccountName) -> (Need, usize) {
         operations(picture, |state| state == State::Requested).into_iter().partition(|operation| operation.mode() == Mode::Emergency);
     requests(viewer, emergencies, &mut needs);
     failures(picture, &mut needs);
+    unseen(picture, &mut needs);
     requests(viewer, others, &mut needs);
     strays(picture, &mut needs);
     ended_badly(picture, &mut needs);
@@ -129,6 +130,40 @@ fn failures(picture: &Picture, needs: &mut Vec<Need>) {
     needs.extend(found.into_iter().map(|(_, need)| need));
 }
 
+/// What nobody can judge: nothing fails over on what is not known (row 33).
+fn unseen(picture: &Picture, needs: &mut Vec<Need>) {
+    if let Some((quorum, counted)) = picture.too_few_observers() {
+        let heard = match counted {
+            0 => "none is".to_owned(),
+            1 => "1 is".to_owned(),
+            more => format!("{more} are"),
+        };
+        needs.push(Need {
+            tone: Tone::Act,
+            what: format!("Bring observers back: a verdict takes {quorum} places, and {heard} heard."),
+            remedy: "Until then no failure of a service is believed, and nothing fails over by itself.".to_owned(),
+            since: picture.records.observers.values().map(|(_, since)| *since).max(),
+            link: "Look at the observers".to_owned(),
+            href: "/failover#observers-title".to_owned(),
+        });
+    }
+    for service in picture.estate.services.iter().filter(|service| service.traffic.is_some()) {
+        let scope = Scope::Service(service.id.clone());
+        let state = super::standing::of_service(picture, service);
+        if state.tone == Tone::Unknown && super::standing::seen(picture, service).is_some() && picture.is_settled(&scope) {
+            let id = &service.id;
+            needs.push(Need {
+                tone: Tone::Unknown,
+                what: format!("Find out whether {id} serves its clients: nobody can tell."),
+                remedy: state.reasons.first().cloned().unwrap_or_default(),
+                since: state.since,
+                link: format!("Look at {id}"),
+                href: format!("/failover/{id}"),
+            });
+        }
+    }
+}
+
 /// What a decision asks of a person.
 fn decided(scope: &Scope, decision: &Decision) -> Need {
     let name = scope.name();
@@ -164,6 +199,7 @@ fn decided(scope: &Scope, decision: &Decision) -> Need {
         }
         Verdict::Start | Verdict::Request => (Tone::Watch, format!("Wait: {name} fails, and Lifeboat {}.", decision.verdict), String::new()),
     };
+    let what = if decision.simulated { format!("SIMULATED: {what}") } else { what };
     let link = if scope.region().is_some() { "Read the evacuation plan" } else { "Read the plan" };
     Need { tone, what, remedy, since: decision.since, link: link.to_owned(), href: plan_href(scope) }
 }

@@ -185,9 +185,9 @@ pub fn in_words(event: &Event) -> String {
             let broken = if rules.is_empty() { String::new() } else { format!("; WOULD BREAK SAFETY RULES: {}", rules.join("; ")) };
             let checks: Vec<&str> = overridden.iter().filter(|check| !rules.contains(check)).map(String::as_str).collect();
             let over = if checks.is_empty() { broken } else { format!("{broken}; OVERRIDDEN: {}", checks.join("; ")) };
-            let mode = if plan.traffic().is_some() { format!(" ({})", plan.mode()) } else { String::new() };
-            let simulated = if plan.is_simulated() { "SIMULATED: a " } else { "A " };
-            format!("{simulated}{}{mode} of {}{to} was requested, operation {}{loss}{over}", plan.kind, plan.scope().name(), id.short())
+            let mode = if plan.database().is_none() { format!(" ({})", plan.mode()) } else { String::new() };
+            let simulated = if plan.is_simulated() { "SIMULATED: " } else { "" };
+            format!("{simulated}Requested: {}{mode} of {}{to}, operation {}{loss}{over}", plan.kind, plan.scope().name(), id.short())
         }
         Event::OperationApproved { id, plan_hash, loss_accepted, .. } => {
             let short: String = plan_hash.chars().take(8).collect();
@@ -255,10 +255,11 @@ fn decided(decision: &Decision) -> String {
     let name = decision.scope.name();
     let trouble = decision.trouble.join("; ");
     let holds: Vec<String> = decision.holds.iter().map(ToString::to_string).collect();
+    let simulated = if decision.simulated { "SIMULATED: " } else { "" };
     match decision.verdict {
         Verdict::Hold => format!("Lifeboat does nothing about {name}: {}. What fails: {trouble}", holds.join("; ")),
         Verdict::Start | Verdict::Request | Verdict::Recommend => {
-            format!("Lifeboat {} of {name}{target}. What fails: {trouble}", verdict(decision.verdict))
+            format!("{simulated}Lifeboat {} of {name}{target}. What fails: {trouble}", verdict(decision.verdict))
         }
     }
 }

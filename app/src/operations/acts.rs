@@ -74,7 +74,7 @@ impl Verb {
             Verb::Escalate => operation.can_be_escalated(),
             Verb::Commit => operation.awaits_commit().is_some() && operation.committed.is_none() && operation.aborted.is_none(),
             Verb::Abort => operation.state == State::Running && operation.aborted.is_none() && operation.committed.is_none(),
-            Verb::Acknowledge => operation.awaits_acknowledgement(),
+            Verb::Acknowledge => operation.may_be_acknowledged(),
         }
     }
 }

@@ -19,7 +19,7 @@ pub fn OperationsPage() -> impl IntoView {
                 <section aria-labelledby="active-title">
                     <h2 id="active-title">"Waiting and running"</h2>
                     {if board.active.is_empty() {
-                        view! { <Empty what="Nothing waits, nothing runs.">"Operations are planned on the page of a "<a href="/databases">"database cluster"</a>"."</Empty> }.settled()
+                        view! { <Empty what="Nothing waits, nothing runs.">"Operations are planned on the page of a "<a href="/databases">"database cluster"</a>", and of a service or region under "<a href="/failover">"failover"</a>"."</Empty> }.settled()
                     } else {
                         view! { <OperationRows lines=board.active caption="Waiting and running operations, those that need somebody first" now/> }.settled()
                     }}

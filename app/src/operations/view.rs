@@ -220,7 +220,7 @@ pub(crate) fn changed(picture: &Picture, operation: &Operation) -> Vec<String> {
     }
     match picture.replan(operation) {
         Some(plan_now) => engine::journal::void_reasons(operation, &plan_now, picture.now),
-        None => vec!["the cluster is not observed any more".to_owned()],
+        None => vec!["what it is about is not observed any more".to_owned()],
     }
 }
 
@@ -246,7 +246,7 @@ impl StepRow {
             limit: step.timeout,
             running,
             said: if lost_sight { Some("started, and never seen to end: it may have taken effect".to_owned()) } else { record.said.clone() },
-            if_it_fails: (running || record.state == StepState::Pending).then(|| words::failure_in_words(step.on_failure).to_owned()),
+            if_it_fails: (running || record.state == StepState::Pending).then(|| words::failure_in_words(of.on_failure(step)).to_owned()),
         }
     }
 }

@@ -123,6 +123,16 @@ fn streams(nodes: &[NodeId]) -> String {
     format!("{} {}", names(nodes), if nodes.len() == 1 { "streams" } else { "stream" })
 }
 
+/// Who has to agree before anything is done, to `what`, and for how long that can be waited for.
+pub fn consent_in_words(plan: &Plan, what: &str) -> String {
+    let role = if plan.rules_to_break().is_empty() { "" } else { " with the role approver" };
+    let who = match plan.approvals {
+        0 | 1 => format!("a second person{role} approves"),
+        people => format!("{people} other people{role} approve"),
+    };
+    format!("Nothing is done until {who} exactly {what}, within {}.", engine::failover::Operation::APPROVAL_WAITS.rough())
+}
+
 /// What follows when the step fails.
 pub fn failure_in_words(on_failure: OnFailure) -> &'static str {
     match on_failure {
@@ -311,7 +321,7 @@ pub fn state_explained(state: State, mode: Mode) -> &'static str {
         (State::Failed, Mode::Test) => "A check was not passed. Nobody was moved, so there was nothing to undo.",
         (State::Running, Mode::Test) => "It checks and rehearses, and moves nobody.",
         (State::Closed, Mode::Test) => "It stood in doubt; a person looked and closed it. Nobody was moved.",
-        (State::Requested, _) => "A second person must approve it. Nothing has been done yet.",
+        (State::Requested, _) => "It waits for approval. Nothing has been done yet.",
         (State::Approved, _) => "It starts by itself. Nothing has been done yet.",
         (State::Running, _) => {
             "It goes on by itself, also when nobody looks. If Lifeboat's server dies, it resumes when the server is back, or stands IN DOUBT."

@@ -22,7 +22,7 @@ fn Cluster(cluster: ClusterLine, now: Instant) -> impl IntoView {
         ProtectionLine::Protected => (Tone::Ok, "protected", Vec::new()),
         ProtectionLine::Reduced(missing) => (Tone::Act, "reduced protection", missing),
         ProtectionLine::Unprotected(missing) => (Tone::Lost, "UNPROTECTED", missing),
-        ProtectionLine::Unknown => (Tone::Unknown, "not observed yet", Vec::new()),
+        ProtectionLine::Unknown => (Tone::Unknown, "protection not known", Vec::new()),
     };
     let on = cluster.timeline.map(|timeline| format!(", on timeline {timeline}")).unwrap_or_default();
     let writes = match (&cluster.primary, cluster.writable) {

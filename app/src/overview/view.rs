@@ -200,7 +200,7 @@ impl OperationLine {
     pub fn of(operation: &Operation) -> Self {
         Self {
             id: operation.id,
-            kind: operation.plan.kind.to_string(),
+            kind: format!("{}{}", if operation.plan.is_simulated() { "SIMULATED " } else { "" }, operation.plan.kind),
             scope: operation.plan.scope(),
             target: operation.plan.target_in_words(),
             state: operation.state,

@@ -16,6 +16,8 @@ pub struct Strategy {
     pub primary_region: RegionId,
     pub recovery_regions: Vec<RegionId>,
     pub failover: FailoverMode,
+    /// A return takes an approval in each mode: `manual` leaves it to people, the others have the product ask for it when it is
+    /// possible.
     pub failback: FailoverMode,
     pub replication: Replication,
     /// A standby further behind than this may not be promoted in a planned move.

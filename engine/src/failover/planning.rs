@@ -61,14 +61,10 @@ impl Facts<'_> {
         }
     }
     /// What was read of a node before it was promoted says who led then: a plan that rests on it would fence and promote by
-    /// an old truth. So does one that rests on what has been read since, where that shows no primary although there must be one:
-    /// something in between says again what the node said before. A promotion in the future is a clock set back.
+    /// an old truth.
     fn promoted_unseen(&self) -> Option<Blocker> {
-        let Promotion { node, at, done } = self.promoted.filter(|promotion| promotion.at <= self.now)?;
-        let read_since = |view: &NodeView| view.reading.as_ref().is_some_and(|reading| reading.at > at);
-        let is_seen = self.view.node(node).is_none_or(read_since);
-        let somebody_leads = self.view.nodes.iter().any(|view| view.was_primary() && read_since(view));
-        (!is_seen || (done && !somebody_leads)).then(|| Blocker::PromotedUnseen { node: node.clone(), at })
+        let Promotion { node, at, .. } = self.promoted.filter(|promotion| promotion.is_unseen_in(self.view, self.now))?;
+        Some(Blocker::PromotedUnseen { node: node.clone(), at })
     }
     /// Somebody was promoted that nobody has read as a primary: fencing the one before would leave that one writing.
     fn leader_unknown(&self) -> Option<Blocker> {

@@ -226,10 +226,9 @@ impl Draft<'_, '_> {
         self.mode != Mode::Emergency && !joining.is_empty() && joining.is_subset(&home) && change.leaving().is_disjoint(&home)
     }
 
-    /// A failover the strategy leaves to the product needs no second person, and a failback neither where it says so.
+    /// A failover the strategy leaves to the product needs no second person. A return can wait for one.
     fn is_unattended(&self, kind: OperationKind) -> bool {
-        let mode = self.strategy.map(|strategy| if kind == OperationKind::Failback { strategy.failback } else { strategy.failover });
-        mode == Some(FailoverMode::Automatic)
+        kind != OperationKind::Failback && self.strategy.is_some_and(|strategy| strategy.failover == FailoverMode::Automatic)
     }
 
     fn check(&mut self, change: &TrafficChange) {

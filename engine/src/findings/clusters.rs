@@ -8,8 +8,8 @@ use crate::{
     failover::State,
     health::{Health, Judgement},
     id::NodeId,
-    picture::Picture,
-    time::{Instant, Span},
+    picture::{Picture, RouteStanding},
+    time::Instant,
 };
 
 pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
@@ -20,7 +20,7 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
             found.writers(view);
             found.nodes(view);
             found.protection(view);
-            found.route(view);
+            found.route();
         }
         None => found.add(Severity::Unknown, None, Complaint::WritableUnknown { why: "no node was ever read".to_owned() }),
     }
@@ -51,6 +51,11 @@ impl Found<'_> {
 
     /// None, one or several nodes that take writes; and whether the one is the right one.
     fn writers(&mut self, view: &ClusterView) {
+        if let Some(promotion) = self.picture.unseen_promotion(&self.cluster.id) {
+            let why = format!("{} was promoted at {} and not read since", promotion.node, promotion.at.format("%H:%M:%S UTC"));
+            self.add(Severity::Unknown, Some(promotion.at), Complaint::WritableUnknown { why });
+            return;
+        }
         let writable = view.writable();
         let ids = |views: &[&NodeView]| views.iter().map(|view| view.node.clone()).collect::<Vec<NodeId>>();
         match writable.as_slice() {
@@ -116,10 +121,10 @@ impl Found<'_> {
     /// What is seen decides; the records say since when.
     fn protection(&mut self, view: &ClusterView) {
         let since = self.picture.exposure(&self.cluster.id).map(|exposure| exposure.since);
-        match view.protection(self.cluster, &self.rule, self.picture.now) {
-            Protection::Protected => {}
-            Protection::Reduced { missing } => self.add(Severity::Watch, since, Complaint::ReducedProtection { missing }),
-            Protection::Unprotected { missing } => {
+        match self.picture.protection(&self.cluster.id) {
+            None | Some(Protection::Protected) => {}
+            Some(Protection::Reduced { missing }) => self.add(Severity::Watch, since, Complaint::ReducedProtection { missing }),
+            Some(Protection::Unprotected { missing }) => {
                 let unknown = view.nodes.iter().all(|node| view.standing(node, &self.rule, self.picture.now) == NodeStanding::Unknown);
                 if unknown && !view.nodes.is_empty() {
                     self.add(Severity::Unknown, since, Complaint::ProtectionUnknown { missing });
@@ -131,33 +136,21 @@ impl Found<'_> {
     }
 
     /// Intended and observed routing compared (row 47). A closed route is part of a running operation, and an alarm else.
-    fn route(&mut self, view: &ClusterView) {
-        if self.cluster.router.is_none() {
-            return;
-        }
-        let Some(routed) = &view.routed_to else {
-            self.add(Severity::Unknown, None, Complaint::RouteUnknown { why: "the router never said".to_owned() });
-            return;
-        };
-        if is_old(routed.at, &self.rule, self.picture.now) {
-            let why = format!("its last answer is from {}", routed.at.format("%H:%M:%S UTC"));
-            self.add(Severity::Unknown, Some(routed.at), Complaint::RouteUnknown { why });
-            return;
-        }
+    fn route(&mut self) {
         let running = self.picture.records.active_on(&self.cluster.id).is_some_and(|operation| operation.state.is_running());
-        if running {
-            return;
+        match self.picture.route_of(&self.cluster.id) {
+            // Of a router that is silent there is a finding of its own.
+            Some(RouteStanding::Unknown { why }) if self.router_answers() => self.add(Severity::Unknown, None, Complaint::RouteUnknown { why }),
+            Some(RouteStanding::Closed) if !running => self.add(Severity::Lost, None, Complaint::RouteClosed),
+            Some(RouteStanding::Elsewhere { routed, writable }) if !running => {
+                self.add(Severity::Lost, None, Complaint::RoutedElsewhere { routed, writable });
+            }
+            _ => {}
         }
-        if routed.nodes.is_empty() {
-            self.add(Severity::Lost, None, Complaint::RouteClosed);
-            return;
-        }
-        if let [writable] = view.writable().as_slice()
-            && routed.nodes.iter().any(|node| *node != writable.node)
-        {
-            let complaint = Complaint::RoutedElsewhere { routed: routed.nodes.clone(), writable: writable.node.clone() };
-            self.add(Severity::Lost, None, complaint);
-        }
+    }
+
+    fn router_answers(&self) -> bool {
+        self.picture.observed.routers.get(&self.cluster.id).is_none_or(Judgement::is_ok)
     }
 
     fn router(&mut self) {
@@ -171,9 +164,4 @@ impl Found<'_> {
             self.add(platform::severity(judgement.health), judgement.since, complaint);
         }
     }
-}
-
-/// Older than a silence, or dated in the future by as much: it says nothing about now.
-fn is_old(at: Instant, rule: &Detection, now: Instant) -> bool {
-    Span::between(at, now) > rule.silence() || Span::between(now, at) > rule.silence()
 }

@@ -9,7 +9,7 @@ use crate::{
     journal::ObserverStanding,
     picture::Picture,
 };
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 pub(super) fn findings(picture: &Picture) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -65,11 +65,8 @@ fn observers(picture: &Picture, found: &mut Vec<Finding>) {
         let complaint = Complaint::ObserverUncounted { observer: observer.clone(), why };
         found.push(Finding { severity: Severity::Watch, about: About::Estate, complaint, since: Some(*since) });
     }
-    let counted: BTreeSet<_> =
-        picture.observed.observers.iter().filter(|(id, _)| !uncounted.contains_key(*id)).map(|(_, view)| view.place.as_ref()).collect();
-    let quorum = picture.estate.quorum();
-    if !picture.observed.observers.is_empty() && counted.len() < quorum as usize {
-        let complaint = Complaint::TooFewObservers { quorum, counted: counted.len() };
+    if let Some((quorum, counted)) = picture.too_few_observers() {
+        let complaint = Complaint::TooFewObservers { quorum, counted };
         let since = uncounted.values().map(|(_, since)| *since).max();
         found.push(Finding { severity: Severity::Act, about: About::Estate, complaint, since });
     }

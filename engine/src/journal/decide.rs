@@ -17,6 +17,11 @@ use std::collections::BTreeSet;
 pub enum Refusal {
     #[error("{who} may not {permission}; that takes the role {}", roles.iter().map(Role::to_string).collect::<Vec<_>>().join(" or "))]
     NotAllowed { who: String, permission: Permission, roles: Vec<Role> },
+    #[error(
+        "the master switch was turned off by {by} at {} ({reason}): nobody moves clients or writes; switch it on, then resume",
+        since.format("%Y-%m-%d %H:%M UTC")
+    )]
+    MasterSwitchOff { by: String, since: Instant, reason: String },
     #[error("say why: a reason of at least {least} characters is kept in the journal")]
     ReasonMissing { least: usize },
     #[error("the reason is {length} characters long; at most {most} are kept")]
@@ -108,7 +113,11 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
             Ok(vec![Event::OperationCancelled { id, reason: checked_reason(reason)? }])
         }
         Command::Resume { operation, reason } => {
-            let id = in_state(records, *operation, Moment::Resume)?.id;
+            let resumed = in_state(records, *operation, Moment::Resume)?;
+            let id = resumed.id;
+            if let Some(held) = records.held(&Restraint::MasterSwitch, now).filter(|_| !resumed.may_move_under_the_master_switch()) {
+                return Err(Refusal::MasterSwitchOff { by: held.by.to_string(), since: held.since, reason: held.reason.clone() });
+            }
             Ok(vec![Event::OperationResumed { id, reason: checked_reason(reason)? }])
         }
         Command::Close { operation, reason } => {

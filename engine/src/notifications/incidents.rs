@@ -10,7 +10,7 @@ use crate::{
     health::Health,
     id::{ClusterId, RegionId, Scope, ServiceId},
     journal::Exposure,
-    picture::Picture,
+    picture::{ObserverView, Picture, RouteStanding},
     restraints::Restraint,
     survey::Survey,
     time::{Instant, Span},
@@ -26,6 +26,9 @@ pub fn incidents(picture: &Picture, known: &[Known]) -> Vec<Incident> {
     found.split_brain();
     found.exposures();
     found.strayed();
+    found.misrouted();
+    found.too_few_observers();
+    found.unseen();
     for operation in picture.records.operations.values() {
         found.operation(operation);
     }
@@ -200,6 +203,67 @@ impl Found<'_> {
             let words = words::strayed(self.picture, service, seen);
             self.add(Topic::Strayed(service.clone()), *since, Severity::Act, words, hush, self.window_of_service(service));
         }
+    }
+
+    /// What is not known any more has not become right: it stays open until it is seen to be.
+    fn misrouted(&mut self) {
+        for cluster in self.picture.estate.clusters.iter().filter(|cluster| cluster.router.is_some()) {
+            let topic = Topic::Misrouted(cluster.id.clone());
+            let Some(standing) = self.picture.route_of(&cluster.id) else { continue };
+            let severity = match standing {
+                RouteStanding::Closed | RouteStanding::Elsewhere { .. } => Severity::Lost,
+                RouteStanding::Unknown { .. } | RouteStanding::NobodyWrites { .. } if self.is_known(&topic) => Severity::Act,
+                _ => continue,
+            };
+            let scope = Scope::Cluster(cluster.id.clone());
+            let in_doubt = self.survey.holder_of(&scope).filter(|holder| holder.state == State::InDoubt);
+            let follows = in_doubt.map(|holder| Hush::Follows { from: format!("the {} that stands IN DOUBT", holder.plan.kind) });
+            let fails = self.picture.records.cases.contains_key(&scope).then(|| Hush::Follows { from: format!("the failure of {}", cluster.id) });
+            let hush = follows.or(fails).or_else(|| self.maintained(&scope, &[])).or_else(|| self.being_moved(&scope));
+            let (since, grace) = (self.since(&topic, None), self.window_of_cluster(&scope));
+            self.add(topic, since, severity, words::misrouted(&cluster.id, &standing), hush, grace);
+        }
+    }
+
+    fn too_few_observers(&mut self) {
+        let Some((quorum, counted)) = self.picture.too_few_observers() else { return };
+        let lost = self.picture.records.observers.values().map(|(_, since)| *since).max();
+        let since = self.since(&Topic::TooFewObservers, lost);
+        self.add(Topic::TooFewObservers, since, Severity::Act, words::too_few_observers(quorum, counted), None, ObserverView::SILENCE);
+    }
+
+    /// Of what fails there is a case, and of what is being moved an operation: left is what serves clients unseen.
+    fn unseen(&mut self) {
+        for service in self.picture.estate.services.iter().filter(|service| service.traffic.is_some()) {
+            let scope = Scope::Service(service.id.clone());
+            let view = self.picture.observed.traffic.get(&service.id);
+            let Some(seen) = view.and_then(|view| view.on.as_ref()) else { continue };
+            let unknown = |region: &&RegionId| {
+                traffic::health_in(self.picture, &service.id, region).is_none_or(|judgement| judgement.health == Health::Unknown)
+            };
+            let places: Vec<RegionId> = seen.regions.iter().filter(unknown).cloned().collect();
+            let Some(judgement) = places.first().and_then(|region| traffic::health_in(self.picture, &service.id, region)) else { continue };
+            let (since, why) = (judgement.since, judgement.why.clone());
+            self.unseen_one(scope, &places, since, &why, self.window_of(service));
+        }
+        for cluster in &self.picture.estate.clusters {
+            let scope = Scope::Cluster(cluster.id.clone());
+            let view = self.picture.observed.clusters.get(&cluster.id);
+            let Some(primary) = view.and_then(|view| view.primary()).filter(|primary| primary.judgement.health == Health::Unknown) else { continue };
+            let (since, why) = (primary.judgement.since, primary.judgement.why.clone());
+            let (places, window) = (vec![primary.region.clone()], self.window_of_cluster(&scope));
+            self.unseen_one(scope, &places, since, &why, window);
+        }
+    }
+
+    fn unseen_one(&mut self, scope: Scope, places: &[RegionId], since: Option<Instant>, why: &str, grace: Span) {
+        let topic = Topic::Unseen(scope.clone());
+        if self.picture.records.cases.contains_key(&scope) || (!self.is_settled(&scope) && !self.is_known(&topic)) {
+            return;
+        }
+        let hush = self.caused(&scope).or_else(|| self.restrained(&scope, places)).or_else(|| self.being_moved(&scope));
+        let (since, words) = (self.since(&topic, since), words::unseen(&scope, places, why));
+        self.add(topic, since, Severity::Act, words, hush, grace);
     }
 
     /// Tests are left out: they move nobody, and those who run them look at them.

@@ -8,7 +8,7 @@ use crate::{
     findings::Complaint,
     id::{ClusterId, RegionId, Scope, ServiceId},
     journal::Exposure,
-    picture::Picture,
+    picture::{Picture, RouteStanding, names},
     survey::Survey,
 };
 use std::collections::BTreeSet;
@@ -72,10 +72,11 @@ pub(super) fn case(survey: &Survey, scope: &Scope, case: &Case, holder: Option<&
 /// What the product decided, as what is left to do.
 fn decided(decision: &Decision) -> String {
     let to = decision.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
+    let simulated = if decision.simulated { "SIMULATED, nobody is really moved: " } else { "" };
     match decision.verdict {
-        Verdict::Start => format!("Lifeboat starts the failover{to} by itself; watch it."),
-        Verdict::Request => format!("Lifeboat asks for the approval of a failover{to}: read the plan, then approve or decline it."),
-        Verdict::Recommend => format!("Lifeboat recommends a failover{to} and leaves it to a person: read the plan and request it."),
+        Verdict::Start => format!("{simulated}Lifeboat starts the failover{to} by itself; watch it."),
+        Verdict::Request => format!("{simulated}Lifeboat asks for the approval of a failover{to}: read the plan, then approve or decline it."),
+        Verdict::Recommend => format!("{simulated}Lifeboat recommends a failover{to} and leaves it to a person: read the plan and request it."),
         Verdict::Hold => {
             let holds: Vec<String> = decision.holds.iter().map(ToString::to_string).collect();
             format!("Lifeboat does nothing about it: {}. Look at the failover plan and decide.", holds.join("; "))
@@ -140,6 +141,38 @@ pub(super) fn strayed(picture: &Picture, service: &ServiceId, seen: &BTreeSet<Re
     let text = complaint.to_string();
     let title = text.strip_prefix("clients").map_or_else(|| text.clone(), |rest| format!("Clients{rest}"));
     Words::new(title, complaint.remedy(), format!("/failover/{service}"))
+}
+
+pub(super) fn misrouted(cluster: &ClusterId, standing: &RouteStanding) -> Words {
+    let page = format!("/databases/{cluster}");
+    let complaint = match standing {
+        RouteStanding::Elsewhere { routed, writable } => Complaint::RoutedElsewhere { routed: routed.clone(), writable: writable.clone() },
+        RouteStanding::Unknown { why } => Complaint::RouteUnknown { why: why.clone() },
+        RouteStanding::NobodyWrites { routed } => {
+            Complaint::RouteUnknown { why: format!("no one node takes writes, and they are sent to {}", names(routed)) }
+        }
+        RouteStanding::Closed | RouteStanding::NoRouter | RouteStanding::Right { .. } => Complaint::RouteClosed,
+    };
+    Words::new(format!("{cluster}: {complaint}"), complaint.remedy(), page)
+}
+
+pub(super) fn too_few_observers(quorum: u32, counted: usize) -> Words {
+    let complaint = Complaint::TooFewObservers { quorum, counted };
+    let text = complaint.to_string();
+    let mut letters = text.chars();
+    let title = letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect());
+    Words::new(title, complaint.remedy(), "/failover".to_owned())
+}
+
+pub(super) fn unseen(scope: &Scope, places: &[RegionId], why: &str) -> Words {
+    let name = scope.name();
+    let places = places.iter().map(RegionId::as_str).collect::<Vec<_>>().join(" and ");
+    let (what, link) = match scope {
+        Scope::Cluster(id) => (format!("Whether the primary of {name} in {places} takes writes"), format!("/databases/{id}")),
+        Scope::Service(_) | Scope::Region(_) => (format!("Whether {name} serves its clients in {places}"), format!("/failover/{name}")),
+    };
+    let next = "Find out: nothing fails over on what is not known. Look at it from another place, then at the observers.";
+    Words::new(format!("{what} is not known: {why}"), next, link)
 }
 
 pub(super) fn approval(operation: &Operation) -> Words {

@@ -10,6 +10,7 @@ mod findings;
 mod halting;
 mod health;
 mod history;
+mod known;
 mod laws;
 mod monitoring;
 mod notifications;

@@ -163,9 +163,10 @@ fn f18_row_46_clients_return_after_the_dwell_with_whole_data_and_an_approval() {
     cluster.nodes.iter_mut().for_each(|node| node.judgement.health = Health::Ok);
     let plan = realm.best(SHOP, Mode::Planned);
     assert_eq!((plan.kind, blockers(&plan)), (OperationKind::Failback, vec![]));
-    assert!(plan.requires_approval(), "the failover is automatic, the failback manual");
-    realm.strategy("automatic").failback = FailoverMode::Automatic;
-    assert!(!realm.best(SHOP, Mode::Planned).requires_approval());
+    for mode in [FailoverMode::Manual, FailoverMode::SemiAutomatic, FailoverMode::Automatic] {
+        realm.strategy("automatic").failback = mode;
+        assert!(realm.best(SHOP, Mode::Planned).requires_approval(), "a return can wait for a person, whatever the mode");
+    }
 }
 
 #[test]

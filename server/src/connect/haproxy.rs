@@ -22,8 +22,11 @@ pub struct Haproxy {
 /// How one server of the backend stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerStanding {
-    /// Not in maintenance: it gets clients.
+    /// Neither in maintenance nor drained: clients are sent there. One that HAProxy's own check calls down is open too:
+    /// they have nowhere else to go.
     pub open: bool,
+    /// Open, and HAProxy says nothing against it. What is drained and down reads as down: only this needs no telling.
+    pub ready: bool,
     /// Client sessions on it now.
     pub sessions: u32,
 }
@@ -49,8 +52,10 @@ impl Haproxy {
             let cells: Vec<&str> = line.split(',').collect();
             let cell = |at: usize| cells.get(at).copied().with_context(|| format!("HAProxy's table has a short line: {line}"));
             if cell(backend)? == self.backend {
+                let status = cell(status)?;
                 let standing = ServerStanding {
-                    open: !cell(status)?.starts_with("MAINT"),
+                    open: !status.starts_with("MAINT") && !status.starts_with("DRAIN"),
+                    ready: status == "UP" || status == "no check",
                     sessions: cell(sessions)?.parse().context("HAProxy counts sessions in numbers")?,
                 };
                 found.insert(cell(server)?.to_owned(), standing);
@@ -87,8 +92,8 @@ impl Haproxy {
             commands.push(format!("set server {}/{server} state maint", self.backend));
             commands.push(format!("shutdown sessions server {}/{server}", self.backend));
         }
-        // One that stays open is not touched: its sessions go on.
-        for server in open.iter().filter(|server| before.get(**server).is_some_and(|standing| !standing.open)) {
+        // One that stays open is not touched. Telling it again ends no session.
+        for server in open.iter().filter(|server| before.get(**server).is_some_and(|standing| !standing.ready)) {
             commands.push(format!("set server {}/{server} state ready", self.backend));
         }
         let answer = if commands.is_empty() { String::new() } else { self.ask(&commands.join(";")).await? };

@@ -65,8 +65,7 @@ impl Target {
             };
         };
         permitted(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80)).await?;
-        // A connection of its own: a kept one would go where clients were sent before.
-        let asking = client.get(url.clone()).header(reqwest::header::CONNECTION, "close").timeout(patience).send();
+        let asking = client.get(url.clone()).timeout(patience).send();
         let answer = asking.await.map_err(|error| innermost(&error))?;
         if !answer.status().is_success() {
             return Err(answer.status().to_string());
@@ -81,7 +80,19 @@ impl Target {
 /// # Errors
 /// Where it cannot be built.
 pub fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().user_agent("lifeboat-probe").pool_max_idle_per_host(1).build()
+    builder().pool_max_idle_per_host(1).build()
+}
+
+/// A client that connects anew for each request, and asks for its addresses anew.
+///
+/// # Errors
+/// Where it cannot be built.
+pub fn client_that_keeps_nothing() -> reqwest::Result<reqwest::Client> {
+    builder().pool_max_idle_per_host(0).build()
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().user_agent("lifeboat-probe")
 }
 
 async fn http(client: &reqwest::Client, url: &reqwest::Url) -> Outcome {

@@ -151,8 +151,25 @@ impl Acting {
         }
     }
 
+    /// Opening is told again until it is so: the router may be restarting at this very moment, and telling it twice is telling it
+    /// once. Closing is tried once: what cannot be closed must not keep clients waiting.
     async fn route(&mut self, cluster: &Cluster, open: Option<&NodeId>) -> anyhow::Result<Done> {
-        let lingering = self.router(cluster)?.control.send_to(open.map(NodeId::as_str)).await?;
+        let control = self.router(cluster)?.control.clone();
+        let lingering = match open {
+            None => control.send_to(None).await?,
+            Some(node) => {
+                // Before the step is over, so that it can say why.
+                let last_try = tokio::time::Instant::now() + PATIENCE;
+                loop {
+                    match control.send_to(Some(node.as_str())).await {
+                        Ok(lingering) => break lingering,
+                        Err(error) if tokio::time::Instant::now() > last_try => return Err(error),
+                        Err(error) => tracing::debug!(%node, error = format!("{error:#}"), "the route could not be opened yet"),
+                    }
+                    tokio::time::sleep(CALM).await;
+                }
+            }
+        };
         let mut said = match open {
             None => "the router sends clients to no node, and every client session was closed".to_owned(),
             Some(node) => format!("the router sends clients to {node} and to no other node"),
@@ -251,16 +268,25 @@ impl Acting {
         }
     }
 
-    /// Through the router as a client, then looked for on the node itself: proves route and node at once.
+    /// Through the router as a client, then looked for on the node itself: proves route and node at once. A router that has
+    /// restarted meanwhile has forgotten what it was told: then it is told again.
     async fn prove_write(&mut self, cluster: &Cluster, node: &NodeId, operation: &Operation) -> anyhow::Result<Done> {
         let id = operation.id.to_string();
-        let clients = self.router(cluster)?.clients.clone();
-        let client = until!(QUICK, Self::tried(clients.connect(PATIENCE).await));
+        let (control, clients) = (self.router(cluster)?.control.clone(), self.router(cluster)?.clients.clone());
+        let mut told_again = 0;
+        let client = until!(QUICK, {
+            let servers = Self::tried(control.servers().await);
+            if servers.is_some_and(|servers| servers.iter().any(|(name, server)| server.open != (name == node.as_str()))) {
+                told_again += usize::from(Self::tried(control.send_to(Some(node.as_str())).await).is_some());
+            }
+            Self::tried(clients.connect(PATIENCE).await)
+        });
         let row = postgres::write_proof(&client, &id).await.context("a write through the router was refused")?;
         if !postgres::has_proof(self.client(cluster, node).await?, &id, row).await? {
             bail!("a write through the router succeeded, but it is not on {node}: clients reach another node");
         }
-        Ok(Done::because(format!("row {row} was written through the router and read back on {node}")))
+        let again = if told_again > 0 { "; the router had forgotten what it was told, and was told again" } else { "" };
+        Ok(Done::because(format!("row {row} was written through the router and read back on {node}{again}")))
     }
 
     /// Every sibling is tried, also after one failed.

@@ -4,6 +4,7 @@
 use super::needs::{Done, Ledger};
 use anyhow::{Context, bail};
 use engine::{
+    automation,
     estate::AtEnd,
     failover::{Mode, Operation, halting, traffic::health_in},
     health::Judgement,
@@ -43,6 +44,9 @@ pub async fn await_commit(ledger: &impl Ledger, operation: &Operation, service: 
         return Ok(Done::because("nobody rolled it back in time, so it is final"));
     }
     let picture = ledger.picture();
+    if let Some(why) = automation::held_from_moving(&picture, service).first() {
+        return Ok(Done::because(format!("nobody committed it in time; it is NOT rolled back, for Lifeboat may not move clients now: {why}")));
+    }
     let bad = |region: &&RegionId| !health_in(&picture, service, region).is_some_and(Judgement::is_ok);
     match from.iter().find(bad) {
         Some(region) => {

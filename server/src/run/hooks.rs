@@ -36,6 +36,7 @@ impl Acting {
         let outcome = match (moment, operation.state) {
             (HookMoment::Before, _) => "",
             (HookMoment::After, State::Compensating) => "undone",
+            (HookMoment::After, State::Closed) => "closed",
             (HookMoment::After, _) => "done",
         };
         let variables = [

@@ -1,5 +1,4 @@
-//! What is told to monitoring of an operation, and the silences that would outlive theirs. Nothing here holds anything up: each
-//! call is over within the time of its step, and a silence that could not be ended is tried again until it ends by itself.
+//! What is told to monitoring of an operation. Nothing here holds anything up: each call is over within the time of its step.
 
 use super::needs::Done;
 use crate::{
@@ -10,19 +9,14 @@ use crate::{
 use anyhow::{Context, bail};
 use engine::{
     failover::{Action, Mode, Operation, OperationKind, StepState},
-    id::{MonitoringId, OperationId, ServiceId},
-    journal::{Actor, Event},
+    id::{MonitoringId, ServiceId},
     picture::Picture,
     time::Span,
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
 /// For how long a note stands among the alerts.
 const NOTED: Span = Span::from_mins(15);
-/// Silences that could not be ended are tried again so often.
-const AGAIN: Duration = Duration::from_secs(30);
-/// One try of that.
-const TRY: Span = Span::from_secs(3);
 
 /// Carries out an action that only tells; all monitoring it names is told at once.
 pub(super) async fn tell(desk: &Desk, connections: &Connections, action: &Action, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
@@ -175,51 +169,4 @@ fn note(operation: &Operation) -> Note {
         starts_at: operation.started_at.unwrap_or(now),
         ends_at: now + NOTED.as_delta(),
     }
-}
-
-/// Ends silences whose operation has ended without: closed by a person, or while monitoring was silent itself.
-pub(super) fn keep_ending(desk: Arc<Desk>, connections: Arc<Connections>) {
-    if connections.monitoring.is_empty() {
-        return;
-    }
-    tokio::spawn(async move {
-        let mut changed = desk.listen();
-        let mut not_before = tokio::time::Instant::now();
-        loop {
-            changed.mark_unchanged();
-            let left = left(&desk.picture());
-            if !left.is_empty() && tokio::time::Instant::now() >= not_before {
-                for (id, step) in left {
-                    if let Err(error) = end(&desk, &connections, id, step).await {
-                        tracing::warn!(operation = %id, error = format!("{error:#}"), "its silence could not be ended; trying again");
-                        not_before = tokio::time::Instant::now() + AGAIN;
-                    }
-                }
-            }
-            // Time alone changes something only where a try has failed.
-            tokio::select! {
-                changed = changed.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep_until(not_before), if not_before > tokio::time::Instant::now() => {}
-            }
-        }
-    });
-}
-
-fn left(picture: &Picture) -> Vec<(OperationId, usize)> {
-    let operations = picture.records.operations.values().filter(|_| picture.journal_break.is_none());
-    operations.filter_map(|operation| Some((operation.id, operation.silence_left(picture.now)?))).collect()
-}
-
-async fn end(desk: &Desk, connections: &Connections, id: OperationId, step: usize) -> anyhow::Result<()> {
-    let picture = desk.picture();
-    let operation = picture.operation(&id).context("it is not in the records")?;
-    let planned = operation.plan.steps.get(step).context("it has no such step")?;
-    let (action, state) = match &planned.undo {
-        Some(undo) => (undo, StepState::Undone),
-        None => (&planned.action, StepState::Done),
-    };
-    let done = tell(desk, connections, action, operation, TRY).await?;
-    let ended = Event::StepEnded { id, step, state, said: format!("after the end of the operation: {}", done.said) };
-    let still = |picture: &Picture| picture.operation(&id).is_some_and(|operation| operation.silence_left(picture.now) == Some(step));
-    desk.record(&Actor::Lifeboat, |picture| if still(picture) { vec![ended.clone()] } else { Vec::new() }).await.map(|_| ())
 }

@@ -1,12 +1,15 @@
 //! What the actions on a service's clients do: look at the regions afresh, send the clients, and come in as one of them.
 
 use super::{act::Acting, needs::Done};
-use crate::connect::{postgres, probe::Target};
+use crate::connect::{
+    postgres,
+    probe::{self, Target},
+};
 use anyhow::{Context, bail};
 use engine::{
     databases::{NodeReading, NodeRole},
     estate::Service,
-    failover::plan::names_or_none,
+    failover::{plan::names_or_none, traffic::health_in},
     health::Outcome,
     id::{ClusterId, NodeId, RegionId, ServiceId},
     time::Span,
@@ -37,6 +40,16 @@ impl Acting {
                 bad.push(format!("{id} has no endpoint in {region}"));
                 continue;
             };
+            if endpoint.is_heartbeat() {
+                // It cannot be asked: what it has said last counts, as long as it is not too old to.
+                let picture = self.desk.picture();
+                match health_in(&picture, id, region) {
+                    Some(seen) if seen.is_ok() => well.push(format!("{id} in {region} says so by its heartbeats: {}", seen.why)),
+                    Some(seen) => bad.push(format!("{id} in {region} is {}: {}", seen.health, seen.why)),
+                    None => bad.push(format!("{id} in {region} has said nothing yet")),
+                }
+                continue;
+            }
             let target = Target::parse(&endpoint.target)?;
             match target.probe(&self.connections.probes, PATIENCE).await {
                 Outcome::Good => well.push(format!("{id} answers well in {region}")),
@@ -106,6 +119,8 @@ impl Acting {
     /// back. What sends the clients may have restarted meanwhile and forgotten what it was told: then it is told again.
     pub(super) async fn prove_clients(&self, id: &ServiceId, to: &BTreeSet<RegionId>) -> anyhow::Result<Done> {
         let traffic = self.connections.traffic_of(id)?;
+        // Its connections end with each answer: a kept one would go where clients were sent before.
+        let client = probe::client_that_keeps_nothing().context("cannot build an HTTP client")?;
         let (mut answers, mut from, mut told_again) = (0, BTreeSet::new(), 0);
         let mut last;
         let abilities = traffic.control.abilities();
@@ -117,7 +132,7 @@ impl Acting {
                 traffic.control.send_to(to).await?;
                 (answers, told_again) = (0, told_again + 1);
             }
-            match traffic.clients.answer(&self.connections.probes, PATIENCE, traffic.region_header.as_deref()).await {
+            match traffic.clients.answer(&client, PATIENCE, traffic.region_header.as_deref()).await {
                 Ok(answered) => match &answered {
                     Some(name) if !to.iter().any(|region| region.as_str() == name) => {
                         answers = 0;
@@ -134,11 +149,14 @@ impl Acting {
                     last = format!("a client was answered badly: {why}");
                 }
             }
-            if answers >= ANSWERS {
+            // Where answers name their region, each region has to be named: one that joins a rotation is not proven by the others.
+            let silent: Vec<&str> = to.iter().map(RegionId::as_str).filter(|region| !from.contains(*region)).collect();
+            if answers >= ANSWERS && (traffic.region_header.is_none() || silent.is_empty()) {
                 break;
             }
             if tokio::time::Instant::now() > deadline {
-                bail!("not proven: {last}");
+                let nobody = if answers >= ANSWERS { format!(", and none by {}", silent.join(" or ")) } else { String::new() };
+                bail!("not proven: {last}{nobody}");
             }
             tokio::time::sleep(CALM).await;
         }

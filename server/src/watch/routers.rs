@@ -2,9 +2,10 @@
 
 use super::{Sighting, beat};
 use crate::{connect::haproxy::Haproxy, connections::Connections};
+use anyhow::Context as _;
 use chrono::Utc;
 use engine::{
-    estate::{Cluster, Estate},
+    estate::Estate,
     health::{Outcome, Sample},
     id::NodeId,
     time::Span,
@@ -20,7 +21,7 @@ pub(super) fn start(estate: &Estate, connections: &Connections, sender: &Sender<
                 loop {
                     beat.tick().await;
                     let at = Utc::now();
-                    let (outcome, routed) = match ask(&control, &cluster).await {
+                    let (outcome, routed) = match ask(&control).await {
                         Ok(routed) => (Outcome::Good, Some(routed)),
                         Err(error) => (Outcome::Failed(format!("{error:#}")), None),
                     };
@@ -34,7 +35,9 @@ pub(super) fn start(estate: &Estate, connections: &Connections, sender: &Sender<
     }
 }
 
-async fn ask(control: &Haproxy, cluster: &Cluster) -> anyhow::Result<Vec<NodeId>> {
+/// Every open server counts, also one that is no node of the estate: clients are sent there.
+async fn ask(control: &Haproxy) -> anyhow::Result<Vec<NodeId>> {
     let servers = control.servers().await?;
-    Ok(cluster.nodes.iter().filter(|node| servers.get(node.id.as_str()).is_some_and(|server| server.open)).map(|node| node.id.clone()).collect())
+    let open = servers.iter().filter(|(_, server)| server.open);
+    open.map(|(name, _)| name.parse().with_context(|| format!("clients are sent to “{name}”, which is no name of a node"))).collect()
 }

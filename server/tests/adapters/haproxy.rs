@@ -56,6 +56,15 @@ impl House {
         Some((client, name))
     }
 
+    /// What the control socket answers; as somebody at a terminal would, beside Lifeboat.
+    async fn tell(&self, command: &str) -> String {
+        let mut socket = UnixStream::connect(self.place.path("control")).await.unwrap();
+        socket.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
     async fn served_by(&self, clients: usize) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for _ in 0..clients {
@@ -155,4 +164,18 @@ async fn a_restart_forgets_what_it_was_told_and_telling_it_again_helps() {
     assert_eq!(control.regions().await.unwrap(), regions([EAST]), "it is read, not remembered");
     control.send_to(&regions([WEST])).await.unwrap();
     assert_eq!(house.served_by(2).await, [WEST.to_owned()].into());
+}
+
+#[tokio::test]
+async fn a_drained_server_gets_no_new_clients_and_can_be_opened_and_closed() {
+    let house = House::open().await;
+    let control = house.control();
+    house.tell("set server checkout/us-east-1 state drain").await;
+    assert_eq!(control.regions().await.unwrap(), regions([]), "nobody is sent there any more");
+    house.tell("set server checkout/us-west-2 state drain").await;
+    control.send_to(&regions([WEST])).await.unwrap();
+    assert_eq!(control.regions().await.unwrap(), regions([WEST]));
+    assert_eq!(house.served_by(2).await, [WEST.to_owned()].into());
+    // What was drained is closed like the others: its sessions have ended.
+    assert!(house.tell("show servers state checkout").await.lines().any(|line| line.contains(" us-east-1 ") && line.split(' ').nth(6) == Some("1")));
 }

@@ -1,10 +1,13 @@
 //! Hooks (row 89): real programs before and after a move.
 
-use crate::stage::{EAST, Stage, WEST, id, regions};
+use crate::stage::{EAST, Stage, WEST, id, person, regions};
 use engine::{
     estate::Hook,
     failover::{Mode, State, StepState},
+    health::Health,
     id::HookId,
+    journal::Event,
+    picture::Picture,
     time::Span,
 };
 use server::config::HookLines;
@@ -102,4 +105,27 @@ async fn a_test_looks_whether_the_program_is_there_and_does_not_run_it() {
     assert_eq!(ended.state, State::Succeeded, "{ended:#?}");
     assert!(ended.steps[0].said.as_ref().unwrap().contains("a test does not run it"), "{ended:#?}");
     assert!(written(folder.path(), "before").is_empty() && written(folder.path(), "after").is_empty());
+}
+
+#[tokio::test]
+async fn what_a_hook_began_is_ended_once_when_people_close_the_operation() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = stage(&folder, WRITE, WRITE).await;
+    stage.see("shop", EAST, Health::Down);
+    stage.control("shop").script().never = vec![regions(&[WEST])];
+    let mut plan = stage.plan("shop", Mode::Emergency, WEST);
+    plan.steps.iter_mut().for_each(|step| step.timeout = Span::from_secs(3));
+    let operation = stage.under_way(plan).await;
+    stage.start();
+    let doubt = stage.outcome(operation).await;
+    assert_eq!(doubt.state, State::InDoubt, "{doubt:#?}");
+    assert!(written(folder.path(), "after").is_empty(), "people may still go on");
+    let closed = Event::OperationClosed { id: operation, reason: "sent by hand".to_owned() };
+    stage.says(&person("ann"), vec![closed]).await;
+    let ran = |picture: &Picture| picture.operation(&operation)?.steps.last().filter(|step| step.state == StepState::Done).cloned();
+    let said = stage.until("the hook ran", ran).await.said.unwrap();
+    assert_eq!(said, "after the end of the operation: the hook freeze ran, and said: noted");
+    let told = written(folder.path(), "after");
+    assert_eq!(told.iter().filter(|line| *line == "LIFEBOAT_OUTCOME=closed").count(), 1, "{told:?}");
+    assert_eq!(stage.desk.picture().operation(&operation).unwrap().state, State::Closed, "and it has not ended otherwise");
 }

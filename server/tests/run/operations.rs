@@ -206,3 +206,22 @@ async fn f15_a_mistake_in_the_product_leaves_an_operation_in_doubt_and_not_runni
     stage.says(&person("ann"), vec![Event::OperationResumed { id, reason: "it was a hiccup".to_owned() }]).await;
     assert_eq!(stage.outcome(id).await.state, State::Succeeded, "somebody is at it again");
 }
+
+#[tokio::test]
+async fn a_region_that_only_says_that_it_is_well_is_believed_as_long_as_it_does() {
+    for (health, state) in [(Health::Ok, State::Succeeded), (Health::Unknown, State::Failed)] {
+        let heartbeats = |estate: &mut engine::estate::Estate| {
+            let endpoints = estate.services[0].endpoints.iter_mut().filter(|endpoint| endpoint.region.as_str() == WEST);
+            endpoints.for_each(|endpoint| endpoint.target = "heartbeat".to_owned());
+        };
+        let stage = Stage::declared(&SHOP, std::collections::BTreeMap::new(), heartbeats).await;
+        let id = stage.under_way(stage.plan("shop", Mode::Planned, WEST)).await;
+        stage.see("shop", WEST, health);
+        stage.start();
+        let operation = stage.outcome(id).await;
+        assert_eq!(operation.state, state, "{operation:#?}");
+        let said = operation.steps[0].said.clone().unwrap();
+        let wanted = if health == Health::Ok { "says so by its heartbeats" } else { "shop in us-west-2 is unknown" };
+        assert!(said.contains(wanted), "{said}");
+    }
+}

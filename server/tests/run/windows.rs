@@ -7,6 +7,7 @@ use engine::{
     health::Health,
     id::OperationId,
     journal::Event,
+    restraints::Restraint,
     time::Span,
 };
 use std::collections::BTreeMap;
@@ -110,4 +111,18 @@ async fn a_server_that_was_killed_in_the_window_waits_for_what_is_left_of_it() {
     assert_eq!(stage.desk.picture().operation(&id).unwrap().awaits_commit().unwrap().until, before);
     stage.says(&person("ann"), vec![Event::OperationCommitted { id, reason: "it holds".to_owned() }]).await;
     assert_eq!(stage.outcome(id).await.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn row_60_nobody_is_sent_back_while_lifeboat_may_not_move_clients() {
+    let stage = stage(Span::from_millis(300), AtEnd::RollBack).await;
+    let paused = Event::Restrained { what: Restraint::Pause(None), until: None, reason: "we look at it ourselves".to_owned() };
+    let id = stage.file(stage.plan("shop", Mode::Planned, WEST)).await;
+    stage.says(&person("ann"), vec![paused]).await;
+    stage.start();
+    let operation = stage.outcome(id).await;
+    assert_eq!(operation.state, State::Succeeded, "{operation:#?}");
+    let said = operation.steps[window_of(&operation)].said.clone().unwrap();
+    assert!(said.contains("NOT rolled back") && said.contains("we look at it ourselves"), "{said}");
+    assert_eq!(stage.control("shop").script().on, regions(&[WEST]));
 }

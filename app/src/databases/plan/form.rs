@@ -15,11 +15,7 @@ use leptos::{prelude::*, server_fn::ServerFn};
 #[component]
 pub fn RequestForm(page: PlanPage, answers: Answers, changed: RwSignal<bool>) -> impl IntoView {
     let form = page.form;
-    let follows = if form.needs_approval {
-        "Nothing is done until a second person approves exactly this plan, within 30 minutes."
-    } else {
-        "It starts at once; no second person is asked, because it moves no writes."
-    };
+    let follows = form.follows;
     view! {
         <Post path=RequestOperation::PATH answers>
             <input type="hidden" name="id" value=form.id.to_string()/>

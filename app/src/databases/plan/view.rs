@@ -109,7 +109,7 @@ pub struct Form {
     pub node: Option<NodeId>,
     pub plan_hash: String,
     pub does: String,
-    pub needs_approval: bool,
+    pub follows: String,
 }
 
 /// What the address of the page asks for.
@@ -154,7 +154,11 @@ impl PlanPage {
                 node: if asked.kind == OperationKind::Rejoin { change.source.clone() } else { change.target.clone() },
                 plan_hash: plan.hash(),
                 does: words::request_in_words(&plan),
-                needs_approval: plan.requires_approval(),
+                follows: if plan.requires_approval() {
+                    words::consent_in_words(&plan, "this plan")
+                } else {
+                    "It starts at once; no second person is asked, because it moves no writes.".to_owned()
+                },
             },
             headline: cluster.headline,
             protection: cluster.protection,

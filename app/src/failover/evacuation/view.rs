@@ -95,15 +95,15 @@ impl EvacuationPage {
                 plan_hash: plan.hash(),
                 does: words::request_in_words(&plan),
                 follows: match mode {
-                    Mode::Test => "It starts at once; no second person is asked, because it moves nobody.",
+                    Mode::Test => "It starts at once; no second person is asked, because it moves nobody.".to_owned(),
                     Mode::Planned => {
-                        "Nothing is done until a second person approves exactly these members. It stops and asks at the first one that fails."
+                        format!("{} It stops and asks at the first one that fails.", words::consent_in_words(&plan, "these members"))
                     }
-                    Mode::Emergency => {
-                        "Nothing is done until a second person approves exactly these members. The others go on past a member that fails; at the end it stands in doubt about those."
-                    }
-                }
-                .to_owned(),
+                    Mode::Emergency => format!(
+                        "{} The others go on past a member that fails; at the end it stands in doubt about those.",
+                        words::consent_in_words(&plan, "these members")
+                    ),
+                },
             },
         })
     }
@@ -114,12 +114,12 @@ impl MemberRow {
         let service = member.scope.service().and_then(|id| picture.estate.service(id));
         let pretends = service.and_then(|service| service.traffic.as_ref()).is_some_and(|traffic| traffic.by.is_simulated());
         let says = match member.kind {
-            _ if pretends => format!("SIMULATED: clients would go to {}", member.to),
+            _ if pretends => format!("clients would go to {}", member.to),
             OperationKind::Failover => format!("failover to {}", member.to),
             OperationKind::Switchover => format!("switchover to {}", member.to),
             _ => format!("clients go to {}", member.to),
         };
-        let simulated = if member.simulated { "SIMULATED: " } else { "" };
+        let simulated = if pretends || member.simulated { "SIMULATED: " } else { "" };
         Self::at(&member.scope, format!("{simulated}{says}"))
     }
     fn at(scope: &Scope, says: String) -> Self {

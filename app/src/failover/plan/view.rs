@@ -145,14 +145,11 @@ impl MovePage {
     }
 }
 
-fn follows(plan: &Plan) -> &'static str {
+fn follows(plan: &Plan) -> String {
     match (plan.mode(), plan.requires_approval()) {
-        (_, true) if !plan.rules_to_break().is_empty() => {
-            "Nothing is done until a person with the role approver approves exactly this plan, within 30 minutes."
-        }
-        (_, true) => "Nothing is done until a second person approves exactly this plan, within 30 minutes.",
-        (Mode::Test, false) => "It starts at once; no second person is asked, because it moves nobody.",
-        (_, false) => "It starts at once; no second person is asked, because the declared strategy leaves it to one.",
+        (_, true) => words::consent_in_words(plan, "this plan"),
+        (Mode::Test, false) => "It starts at once; no second person is asked, because it moves nobody.".to_owned(),
+        (_, false) => "It starts at once; no second person is asked, because the declared strategy leaves it to one.".to_owned(),
     }
 }
 

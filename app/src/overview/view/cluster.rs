@@ -16,7 +16,7 @@ pub struct ClusterLine {
     pub cluster: ClusterId,
     pub service: ServiceId,
     pub tone: Tone,
-    /// The node that takes, or last took, the writes.
+    /// The node that takes, or last took, the writes; the one that was promoted last, where nobody has read it since.
     pub primary: Option<NodeId>,
     /// Whether exactly one node takes writes now.
     pub writable: bool,
@@ -38,7 +38,7 @@ pub enum ProtectionLine {
     Protected,
     Reduced(Vec<String>),
     Unprotected(Vec<String>),
-    /// Nothing was observed yet.
+    /// Nothing was observed yet, or nothing since the last promotion.
     Unknown,
 }
 
@@ -77,6 +77,7 @@ impl ClusterLine {
             Some(Protection::Unprotected { missing }) => ProtectionLine::Unprotected(missing),
             None => ProtectionLine::Unknown,
         };
+        let unseen = picture.unseen_promotion(&cluster.id);
         let nodes: Vec<NodeLine> = cluster
             .nodes
             .iter()
@@ -95,8 +96,11 @@ impl ClusterLine {
             cluster: cluster.id.clone(),
             service: cluster.service.clone(),
             tone: Tone::worst(nodes.iter().map(|node| node.tone).chain([tone])),
-            primary: view.and_then(ClusterView::primary).map(|primary| primary.node.clone()),
-            writable: view.is_some_and(|view| view.writable().len() == 1),
+            primary: match unseen {
+                Some(promotion) => Some(promotion.node.clone()).filter(|_| promotion.done),
+                None => view.and_then(ClusterView::primary).map(|primary| primary.node.clone()),
+            },
+            writable: unseen.is_none() && view.is_some_and(|view| view.writable().len() == 1),
             timeline: view.and_then(ClusterView::timeline),
             protection,
             exposed_since: picture.exposure(&cluster.id).map(|exposure| exposure.since),

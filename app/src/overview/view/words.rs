@@ -32,7 +32,7 @@ impl Overview {
                 ProtectionLine::Protected => ("protected", String::new()),
                 ProtectionLine::Reduced(missing) => ("reduced protection", missing.join("; ")),
                 ProtectionLine::Unprotected(missing) => ("UNPROTECTED", missing.join("; ")),
-                ProtectionLine::Unknown => ("not observed yet", String::new()),
+                ProtectionLine::Unknown => ("protection not known", String::new()),
             };
             let since = cluster.exposed_since.map(|since| format!(" since {}", clock(since))).unwrap_or_default();
             lines.push(format!("{}: {state}{since}{}{missing}", cluster.cluster, if missing.is_empty() { "" } else { ": " }));

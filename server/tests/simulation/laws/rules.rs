@@ -3,6 +3,7 @@
 use super::Laws;
 use crate::{diary::Law, stage::Stage};
 use engine::{
+    estate::FailoverMode,
     failover::{Mode, Operation, OperationKind, Plan, State, traffic},
     health::{Health, Judgement},
     id::{AccountName, Scope},
@@ -24,6 +25,18 @@ pub(super) fn at_a_request(stage: &Stage, records: &Records, plan: &Plan) {
         broken(what);
     }
     let Some(strategy) = strategy else { return };
+    if plan.kind == OperationKind::Failback {
+        if strategy.failback == FailoverMode::Manual {
+            broken("the strategy leaves a return to people".to_owned());
+        }
+        if !plan.requires_approval() {
+            broken("nobody would have to approve it".to_owned());
+        }
+        if records.cases.contains_key(&scope) {
+            broken("something fails there".to_owned());
+        }
+        return;
+    }
     match records.cases.get(&scope) {
         Some(case) if case.opened + strategy.wait.as_delta() > now => broken(format!("the wait of {} is not over", strategy.wait)),
         Some(_) => {}
