@@ -1,7 +1,7 @@
 // A lab of its own for tests: a real platform on loopback, started and torn down through the command a person uses.
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -120,6 +120,15 @@ export class Lab {
   /** Everything the lab knows of itself, looked at directly and not through the product. */
   async status(): Promise<LabStatus> {
     return JSON.parse((await this.command("status", "--json")).stdout) as LabStatus;
+  }
+
+  /** Tells HAProxy something at its control socket, as somebody at a terminal would, behind Lifeboat's back. */
+  async tellHaproxy(...commands: string[]): Promise<string> {
+    const socket = connect(join(this.folder, "run", "haproxy.sock"));
+    socket.write(`${commands.join(";")}\n`);
+    let said = "";
+    for await (const part of socket.setTimeout(5_000, () => socket.destroy(new Error("HAProxy says nothing")))) said += part;
+    return said.trim();
   }
 
   /** Runs a statement on a node as its superuser, through the socket on its host. */

@@ -5,7 +5,7 @@ import type { Dashboard } from "./dashboard.ts";
 export const CLUSTER = "user-database";
 /** A node that can take over from `primary`. */
 export const standby = (primary: string | null) => (primary === "pg-standby-west" ? "pg-primary-east" : "pg-standby-west");
-export type Kind = "switchover" | "failover" | "rejoin";
+export type Kind = "switchover" | "failover" | "rejoin" | "reroute";
 
 /** The state of the operation as its page says it, big and clear. */
 const standing = (page: Page) => page.getByRole("main").locator('[aria-label="State of the operation"]');

@@ -140,6 +140,9 @@ pub struct Case {
     /// How many were taken so far, that one included.
     #[serde(default)]
     pub times: u32,
+    /// Whether a database it needs was the cause at some time: what comes back after that is given the time to.
+    #[serde(default)]
+    pub followed: bool,
 }
 
 /// A decision with the plan it would carry out.
@@ -551,8 +554,8 @@ fn history(survey: &Survey, scope: &Scope, opened: Instant, cooldown: Span) -> V
         survey.operations_on(scope).iter().copied().filter(|operation| operation.plan.mode() != Mode::Test && !operation.state.is_active()).collect();
     let mut holds = Vec::new();
     let ran = || ended.iter().filter(|operation| operation.started_at.is_some());
-    // A node that follows again moved nothing: the failover before it still counts.
-    let moved = ran().filter(|operation| operation.plan.kind != OperationKind::Rejoin).max_by_key(|operation| operation.ended_at);
+    // A node that follows again and a route that is right again moved no writes: the failover before it still counts.
+    let moved = ran().filter(|operation| !operation.plan.kind.mends()).max_by_key(|operation| operation.ended_at);
     let cools =
         |operation: &&&Operation| operation.state == State::Succeeded && operation.mode() == Mode::Emergency && operation.acknowledged.is_none();
     if let Some((operation, ended)) = moved.filter(cools).and_then(|operation| Some((operation, operation.ended_at?))) {

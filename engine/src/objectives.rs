@@ -100,7 +100,7 @@ pub fn of_operation(operation: &Operation) -> (Option<Verdict>, Option<Verdict>)
             Some(_) => Verdict::Breached,
         })
     };
-    if operation.plan.kind == OperationKind::Rejoin {
+    if operation.plan.kind.mends() {
         return (None, None);
     }
     (judge(operation.plan.rto, operation.measured.recovery_time), judge(operation.plan.rpo, operation.measured.lost_span))
@@ -139,7 +139,7 @@ fn assess_one(picture: &Picture, service: &Service, rto_below: Span, rpo_below: 
 /// Moves of the service's clients and of its clusters' writes that got under way, in the order of their end; unfinished ones last.
 fn moves_of<'a>(picture: &'a Picture, service: &ServiceId) -> Vec<&'a Operation> {
     let ours = |operation: &&Operation| {
-        let moves = operation.plan.kind != OperationKind::Rejoin
+        let moves = !operation.plan.kind.mends()
             && operation.plan.mode() != Mode::Test
             && !operation.plan.is_simulated()
             && operation.started_at.is_some()

@@ -224,6 +224,7 @@ impl Picture {
             OperationKind::Switchover => planning::switchover(facts, node),
             OperationKind::Failover => planning::failover(facts, node),
             OperationKind::Rejoin => planning::rejoin(facts, node?),
+            OperationKind::Reroute => planning::reroute(facts),
             OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => return None,
         };
         Some(self.under_rules(plan))
@@ -248,7 +249,7 @@ impl Picture {
         }
         // An emergency in which nothing fails is a planned move by another name.
         let is_pretended = plan.blockers.iter().any(|blocker| matches!(blocker, Blocker::NothingFails { .. } | Blocker::PrimaryHealthy { .. }));
-        let is_exempt = plan.kind == OperationKind::Rejoin || (mode == Mode::Emergency && !is_pretended);
+        let is_exempt = plan.kind.mends() || (mode == Mode::Emergency && !is_pretended);
         if let Some(window) = self.estate.blackout_at(self.now).filter(|_| !is_exempt) {
             plan.blockers.push(Blocker::Blackout { until: window.until, reason: window.reason.clone() });
         }

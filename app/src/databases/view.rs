@@ -17,7 +17,7 @@ use engine::{
     failover::OperationKind,
     health::Health,
     id::{ClusterId, NodeId, RegionId},
-    picture::Picture,
+    picture::{Picture, RouteStanding},
     time::{Instant, Span},
 };
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
@@ -275,6 +275,17 @@ fn offers(picture: &Picture, cluster: &Cluster, view: &ClusterView, held: bool) 
             },
             urgent: !well,
         });
+    }
+    if matches!(picture.route_of(&cluster.id), Some(RouteStanding::Closed | RouteStanding::Elsewhere { .. })) && well {
+        offers.insert(
+            0,
+            Offer {
+                href: plan(OperationKind::Reroute),
+                does: "Set the route again".to_owned(),
+                because: "Clients do not reach the node that takes the writes. Sends them there, and proves it with a write.".to_owned(),
+                urgent: true,
+            },
+        );
     }
     // Of two that write on one timeline nobody can say which is the second: a rejoin would discard what one of them wrote.
     let may_be_the_first = |row: &NodeRow| row.standing == standing(NodeStanding::SecondPrimary).1 && row.timeline >= view.timeline();

@@ -107,7 +107,7 @@ fn Whole(page: ServicePage, answers: Answers) -> impl IntoView {
                 })}
                 <Offers offers=page.offers.clone()/>
                 <Clients page=page.clone()/>
-                <Stands title="Protection" id="protection-title" stands=page.protection.clone() calm="Another region could serve its clients." now/>
+                <Stands title="Protection" id="protection-title" stands=page.protection.clone() calm="Another region could serve its clients, and its data is there." now/>
 {declared.then(|| view! { <LastRehearsal rehearsal=page.rehearsal.clone() now/> })}
                 <Stands title="Lifeboat by itself" id="lifeboat-title" stands=page.automation.clone() calm="Nothing holds it back." now/>
             </div>

@@ -10,11 +10,12 @@ use engine::{
     estate::{Cluster, FailoverMode, Service, Strategy},
     failover::{Operation, State, plan::names_or_none, traffic},
     health::{Health, Judgement},
-    id::{RegionId, Scope},
+    id::{ClusterId, RegionId, Scope, ServiceId},
     picture::{Picture, SeenOn},
     restraints::Restraint,
     time::Instant,
 };
+use std::collections::BTreeMap;
 
 /// A word with its tone and nothing more to say.
 pub fn plain(tone: Tone, word: &str) -> Shield {
@@ -35,8 +36,16 @@ pub fn seen<'a>(picture: &'a Picture, service: &Service) -> Option<&'a SeenOn> {
 pub fn health(picture: &Picture, service: &Service, region: &RegionId) -> Shield {
     let never = Judgement::never_measured();
     let judgement = traffic::health_in(picture, &service.id, region).unwrap_or(&never);
-    because(judgement.health.into(), &judgement.health.to_string(), judgement.since, vec![judgement.why.clone()])
+    let tone = judgement.health.into();
+    if !picture.is_flapping(&service.id, region) {
+        return because(tone, &judgement.health.to_string(), judgement.since, vec![judgement.why.clone()]);
+    }
+    let reasons = vec![judgement.why.clone(), FLAPS.to_owned()];
+    because(Tone::worst([tone, Tone::Act].into_iter()), &format!("{}, flapping", judgement.health), judgement.since, reasons)
 }
+
+/// Row 37: what comes and goes is shown as that, also while it is there.
+const FLAPS: &str = "its verdict changes again and again, so nothing fails over because of it before it stays one way";
 
 /// The state of a service, the worst first.
 pub fn of_service(picture: &Picture, service: &Service) -> Shield {
@@ -67,6 +76,9 @@ pub fn of_service(picture: &Picture, service: &Service) -> Shield {
     if let Some((since, _)) = picture.records.strayed.get(&service.id) {
         let intended = picture.records.routes.get(&service.id).map(|route| names_or_none(&route.intended)).unwrap_or_default();
         return because(Tone::Act, "strayed", Some(*since), vec![format!("clients are meant to be in {intended}, and no operation moved them")]);
+    }
+    if let Some(region) = on.regions.iter().find(|region| picture.is_flapping(&service.id, region)) {
+        return because(Tone::Act, "flapping", None, vec![format!("{region}: {FLAPS}")]);
     }
     if let Some((region, _)) = judged.iter().find(|(_, judgement)| judgement.is_none_or(|judgement| judgement.health == Health::Unknown)) {
         return because(Tone::Unknown, "unknown", None, vec![format!("whether it is well in {region} is not known")]);
@@ -110,11 +122,17 @@ fn of_holder(operation: &Operation) -> Shield {
     because(tone, word, since, vec![crate::operations::words::title(&operation.plan)])
 }
 
-/// Whether the loss of a region could be survived, by the journal's clock.
-pub fn protection(picture: &Picture, service: &Service) -> Shield {
-    if let Some(exposure) = picture.records.service_exposures.get(&service.id) {
-        let (tone, word) = if exposure.unprotected { (Tone::Act, "UNPROTECTED") } else { (Tone::Watch, "reduced protection") };
-        return because(tone, word, Some(exposure.since), exposure.missing.clone());
+/// Whether the loss of a region could be survived, by the journal's clock. A service is no better protected than its data.
+pub fn protection(picture: &Picture, service: &Service, exposed_data: &BTreeMap<ServiceId, Vec<ClusterId>>) -> Shield {
+    let own = picture.records.service_exposures.get(&service.id);
+    let clusters = exposed_data.get(&service.id).into_iter().flatten();
+    let of_data: Vec<_> = clusters.filter_map(|id| Some((id, picture.exposure(id)?))).collect();
+    let all = || own.into_iter().chain(of_data.iter().map(|(_, exposure)| *exposure));
+    if let Some(since) = all().map(|exposure| exposure.since).min() {
+        let (tone, word) = if all().any(|exposure| exposure.unprotected) { (Tone::Act, "UNPROTECTED") } else { (Tone::Watch, "reduced protection") };
+        let mut missing = own.map(|exposure| exposure.missing.clone()).unwrap_or_default();
+        missing.extend(of_data.iter().map(|(id, exposure)| format!("its data in {id}: {}", exposure.missing.join("; "))));
+        return because(tone, word, Some(since), missing);
     }
     let regions = traffic::regions_of(picture, service);
     let unknown = |region: &&RegionId| traffic::health_in(picture, &service.id, region).is_none_or(|judgement| judgement.health == Health::Unknown);

@@ -26,13 +26,13 @@ use engine::{
     failover::{Mode, Operation, OperationKind, State, plan::names_or_none, traffic},
     health::failed_regions,
     history::Mark,
-    id::{RegionId, Scope},
+    id::{ClusterId, RegionId, Scope, ServiceId},
     journal::Subject,
     picture::Picture,
     time::Instant,
 };
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub mod page;
 pub mod switches;
@@ -136,7 +136,8 @@ impl Board {
             .chain(estate.clusters.iter().flat_map(|cluster| cluster.nodes.iter().map(|node| node.region.clone())))
             .collect();
         let regions: Vec<RegionId> = estate.regions.iter().map(|region| region.id.clone()).filter(|region| used.contains(region)).collect();
-        let mut rows: Vec<Row> = moved.clone().map(|service| Row::of_service(picture, service, &regions)).collect();
+        let exposed_data = picture.exposed_data();
+        let mut rows: Vec<Row> = moved.clone().map(|service| Row::of_service(picture, service, &regions, &exposed_data)).collect();
         rows.extend(estate.clusters.iter().filter_map(|cluster| Row::of_cluster(picture, ClusterPage::of(picture, &cluster.id)?, &regions)));
         // Worst first; what is equally bad keeps the estate's order.
         rows.sort_by_key(|row| std::cmp::Reverse(row.state.tone));
@@ -152,7 +153,7 @@ impl Board {
             next,
             behind,
             inbox: active.iter().copied().filter(waits).map(|operation| Waiting::of(picture, viewer, operation)).collect(),
-            running: active.iter().copied().filter(|operation| !waits(operation)).map(Run::of).collect(),
+            running: active.iter().copied().filter(|operation| !waits(operation)).map(|operation| Run::of(picture, operation)).collect(),
             map: estate.regions.iter().map(|region| Place::of(picture, RegionLine::of(picture, region), evacuation(&region.id, &failed))).collect(),
             regions: regions.iter().map(ToString::to_string).collect(),
             rows: rows.into_iter().skip((page - 1) * Self::ROWS_PER_PAGE).take(Self::ROWS_PER_PAGE).collect(),
@@ -199,12 +200,12 @@ impl Waiting {
 }
 
 impl Run {
-    fn of(operation: &Operation) -> Self {
+    fn of(picture: &Picture, operation: &Operation) -> Self {
         let does = match operation.state {
             State::InDoubt => operation.outcome.clone(),
             _ => operation.next_step().map(|step| words::step_of(&operation.plan, &operation.plan.steps[step].action)),
         };
-        Self { line: OperationLine::of(operation), clock: Clock::of(operation), does }
+        Self { line: OperationLine::of(operation), clock: Clock::expecting(picture, operation), does }
     }
 }
 
@@ -226,7 +227,7 @@ impl Place {
 }
 
 impl Row {
-    fn of_service(picture: &Picture, service: &Service, regions: &[RegionId]) -> Self {
+    fn of_service(picture: &Picture, service: &Service, regions: &[RegionId], exposed_data: &BTreeMap<ServiceId, Vec<ClusterId>>) -> Self {
         let scope = Scope::Service(service.id.clone());
         let strategy = picture.estate.strategy_of(service);
         let runs = traffic::regions_of(picture, service);
@@ -245,7 +246,7 @@ impl Row {
             seen_at: picture.observed.traffic.get(&service.id).and_then(|view| Some(view.on.as_ref()?.at)),
             health: regions.iter().map(|region| runs.contains(region).then(|| (is_on(region), standing::health(picture, service, region)))).collect(),
             recent: Vec::new(),
-            protection: standing::protection(picture, service),
+            protection: standing::protection(picture, service, exposed_data),
             automation: standing::automation(picture, &scope, strategy),
             offer: offer(picture, &scope, words::traffic_plan_href(&service.id, mode, std::iter::empty()), fails),
             scope,

@@ -23,7 +23,7 @@ pub fn BurnDown(clock: Clock, now: Instant) -> impl IntoView {
     let may_breach = move || clock.with_value(|clock| clock.may_breach(tick()));
     let (rto, counts_from, breach_at, over) =
         clock.with_value(|clock| (clock.rto, clock.counts_from.clone(), clock.breach_at(), clock.until.is_some()));
-    let (title, latest) = clock.with_value(|clock| (clock.title.clone(), clock.latest));
+    let (title, ends) = clock.with_value(|clock| (clock.title.clone(), clock.ends()));
     let label = title.clone();
     let class = move || format!("panel burn-down {}", tone().0.name());
     view! {
@@ -40,8 +40,8 @@ pub fn BurnDown(clock: Clock, now: Instant) -> impl IntoView {
             <p class="quiet">
                 "Counted "{counts_from}". "
                 {breach_at.filter(|_| !over).map(|at| view! { "The objective is breached at "<Moment at now/>" UTC. " })}
-                {latest.map(|at| view! { "If every step takes its whole limit, it is proven at "<Moment at now/>" UTC" })}
-                {move || latest.map(|_| if may_breach() { view! { ": "<strong>"after the breach"</strong>"." }.settled() } else { ".".settled() })}
+                {ends.map(|(says, at)| view! { {says}" it is proven at "<Moment at now/>" UTC" })}
+                {move || ends.map(|_| if may_breach() { view! { ": "<strong>"after the breach"</strong>"." }.settled() } else { ".".settled() })}
             </p>
         </section>
     }

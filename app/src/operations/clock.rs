@@ -2,7 +2,8 @@
 //! objective is or was breached.
 
 use engine::{
-    failover::{Action, Change, Mode, Operation, OperationKind, StepState},
+    failover::{Action, Change, Mode, Operation, OperationKind, StepState, measuring},
+    picture::Picture,
     time::{Instant, Span},
 };
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
@@ -22,6 +23,8 @@ pub struct Clock {
     pub title: String,
     /// When it is proven if every step from now on takes its whole limit; absent when nothing runs.
     pub latest: Option<Instant>,
+    /// When it is proven if it goes like those before; absent where nothing runs or there is nothing to go by.
+    pub expected: Option<Instant>,
 }
 
 impl Clock {
@@ -37,7 +40,7 @@ impl Clock {
         let closed = step(|action| matches!(action, Action::CloseRoute { .. } | Action::SendClients { .. } | Action::MoveWave { .. }))
             .and_then(|record| record.ended_at.or(record.started_at));
         let (from, counts_from) = match plan.kind {
-            OperationKind::Rejoin => return None,
+            OperationKind::Rejoin | OperationKind::Reroute => return None,
             OperationKind::Switchover => (closed?, "since clients were cut off"),
             OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => match plan.outage_since {
                 _ if plan.mode() == Mode::Test => return None,
@@ -68,7 +71,15 @@ impl Clock {
             }
             .to_owned(),
             latest: if until.is_none() { latest(operation) } else { None },
+            expected: None,
         })
+    }
+
+    /// The same, with what earlier operations tell of its end.
+    pub fn expecting(picture: &Picture, operation: &Operation) -> Option<Self> {
+        let clock = Self::of(operation)?;
+        let expected = || measuring::expected(operation, picture.records.operations.values(), picture.now);
+        Some(Self { expected: clock.latest.and_then(|_| expected()), ..clock })
     }
 
     /// How long clients have been, or were, without writes.
@@ -79,9 +90,14 @@ impl Clock {
     pub fn breach_at(&self) -> Option<Instant> {
         Some(self.from + self.rto?.as_delta())
     }
-    /// Whether the objective is breached at the latest, though it is not yet.
+    /// When it ends, as far as that can be said, and what that rests on: earlier operations, or limits alone.
+    pub fn ends(&self) -> Option<(&'static str, Instant)> {
+        let expected = self.expected.map(|at| ("If it goes like those before,", at));
+        expected.or_else(|| self.latest.map(|at| ("If every step takes its whole limit,", at)))
+    }
+    /// Whether that is after the objective is breached, though it is not yet.
     pub fn may_breach(&self, now: Instant) -> bool {
-        !self.is_breached(now) && self.latest.zip(self.breach_at()).is_some_and(|(latest, breach)| latest > breach)
+        !self.is_breached(now) && self.ends().zip(self.breach_at()).is_some_and(|((_, end), breach)| end > breach)
     }
     /// Elapsed in thousandths of the objective, at most 1000; `None` without an objective above zero.
     pub fn share(&self, now: Instant) -> Option<u64> {
@@ -99,8 +115,7 @@ fn latest(operation: &Operation) -> Option<Instant> {
         return None;
     }
     let steps = operation.plan.steps.iter().zip(&operation.steps);
-    let proves = |action: &Action| matches!(action, Action::ProveWrite { .. } | Action::ProveClients { .. } | Action::MoveWave { .. });
-    let proof = operation.plan.steps.iter().rposition(|step| proves(&step.action))?;
+    let proof = operation.plan.steps.iter().rposition(|step| step.action.ends_a_wait())?;
     let mut at = operation.steps.iter().filter_map(|record| record.ended_at).max().or(operation.started_at)?;
     for (step, record) in steps.take(proof + 1).filter(|(_, record)| !record.state.is_over()) {
         at = record.started_at.unwrap_or(at).max(at) + step.timeout.as_delta();

@@ -3,7 +3,7 @@
 use super::words;
 use crate::ui::state::Tone;
 use engine::{
-    failover::{Mode, Operation, OperationKind, State},
+    failover::{Mode, Operation, State},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,7 @@ pub fn of(operation: &Operation) -> Vec<Row> {
     if plan.mode() == Mode::Test {
         return rows;
     }
-    if plan.kind != OperationKind::Rejoin && has_begun(operation) {
+    if !plan.kind.mends() && has_begun(operation) {
         rows.push(Row {
             what: "Recovery time".to_owned(),
             measured: recovery_time.map(words::took_in_words),
@@ -81,7 +81,7 @@ pub fn of(operation: &Operation) -> Vec<Row> {
     if plan.traffic().is_some() {
         return rows;
     }
-    if plan.kind != OperationKind::Rejoin && has_begun(operation) {
+    if !plan.kind.mends() && has_begun(operation) {
         rows.push(Row {
             what: "Lost stretch of data".to_owned(),
             measured: measured.lost_span.map(words::took_in_words),
@@ -95,9 +95,9 @@ pub fn of(operation: &Operation) -> Vec<Row> {
     ];
     for (what, value) in counts {
         // A rejoin measures only where the node had gone its own way.
-        if has_begun(operation) && (plan.kind != OperationKind::Rejoin || value.is_some()) {
+        if has_begun(operation) && (!plan.kind.mends() || value.is_some()) {
             // A plan that promised to lose nothing is held to it; a stated bound is no target.
-            let none_promised = what == TRANSACTIONS && plan.kind != OperationKind::Rejoin && plan.loss.is_zero();
+            let none_promised = what == TRANSACTIONS && !plan.kind.mends() && plan.loss.is_zero();
             let verdict = match (&value, none_promised, measured.lost_transactions) {
                 (None, ..) => missing,
                 (Some(_), true, Some(0)) => Verdict::Met,

@@ -200,7 +200,7 @@ impl OperationPage {
             overridden: operation.overridden.iter().filter(|check| !rules_broken.contains(check)).cloned().collect(),
             rules_broken,
             affected: plan.affected.len(),
-            clock: Clock::of(operation),
+            clock: Clock::expecting(picture, operation),
             measured: verdict::of(operation),
             steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(operation, step, record)).collect(),
             acts: acts::of(operation, viewer, &changed),

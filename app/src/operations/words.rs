@@ -147,6 +147,9 @@ pub fn title(plan: &Plan) -> String {
     let name = |node: &Option<NodeId>| node.as_ref().map_or_else(|| "no node".to_owned(), NodeId::to_string);
     match &plan.change {
         Change::Database(change) if plan.kind == OperationKind::Rejoin => format!("Rejoin {} to {}", name(&change.source), name(&change.target)),
+        Change::Database(change) if plan.kind == OperationKind::Reroute => {
+            format!("Route of {} set again, to {}", change.cluster, name(&change.target))
+        }
         Change::Database(change) => {
             let kind = if plan.kind == OperationKind::Failover { "Failover" } else { "Switchover" };
             format!("{kind} from {} to {}", name(&change.source), name(&change.target))
@@ -172,6 +175,7 @@ pub fn request_in_words(plan: &Plan) -> String {
     let name = |node: &Option<NodeId>| node.as_ref().map_or_else(String::new, NodeId::to_string);
     match &plan.change {
         Change::Database(change) if plan.kind == OperationKind::Rejoin => format!("Rejoin {} to {} now", name(&change.source), name(&change.target)),
+        Change::Database(change) if plan.kind == OperationKind::Reroute => format!("Send clients to {} now", name(&change.target)),
         Change::Database(change) => format!("Request the {} to {}", plan.kind, name(&change.target)),
         Change::Evacuation(change) if change.mode == Mode::Test => format!("Rehearse the evacuation of {} now", change.region),
         Change::Evacuation(change) => format!("Request the evacuation of {}", change.region),
@@ -185,6 +189,7 @@ pub fn request_in_words(plan: &Plan) -> String {
 pub fn approval_in_words(plan: &Plan) -> String {
     match &plan.change {
         Change::Database(change) => match &change.target {
+            Some(target) if plan.kind == OperationKind::Reroute => format!("Approve, and send clients to {target}"),
             Some(target) if plan.kind != OperationKind::Rejoin => format!("Approve, and promote {target}"),
             _ => "Approve".to_owned(),
         },

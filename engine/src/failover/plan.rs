@@ -26,6 +26,8 @@ pub enum OperationKind {
     Failover,
     /// A node that fell behind or was replaced becomes a standby again.
     Rejoin,
+    /// The router of a cluster is told again to send clients to the node that takes the writes, and nowhere else.
+    Reroute,
     /// The clients of a service are sent to other regions than now.
     RegionFailover,
     /// The clients of a service are sent to its home regions again.
@@ -34,12 +36,20 @@ pub enum OperationKind {
     Evacuation,
 }
 
+impl OperationKind {
+    /// Whether it mends a cluster without moving its writes: it has no recovery time, and loses nothing that is not lost.
+    pub fn mends(self) -> bool {
+        matches!(self, OperationKind::Rejoin | OperationKind::Reroute)
+    }
+}
+
 impl fmt::Display for OperationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             OperationKind::Switchover => "switchover",
             OperationKind::Failover => "failover",
             OperationKind::Rejoin => "rejoin",
+            OperationKind::Reroute => "reroute",
             OperationKind::RegionFailover => "region failover",
             OperationKind::Failback => "failback",
             OperationKind::Evacuation => "evacuation",
@@ -342,7 +352,7 @@ impl Plan {
     /// product, and to whatever else may cost data or sets a check aside. A test changes nothing and needs nobody.
     pub fn requires_approval(&self) -> bool {
         let moves = match (&self.change, self.kind) {
-            (Change::Database(_), OperationKind::Rejoin) => false,
+            (Change::Database(_), kind) if kind.mends() => false,
             (Change::Database(_), _) => true,
             (Change::Traffic(change), _) => change.mode != Mode::Test && !change.unattended,
             (Change::Evacuation(change), _) => change.mode != Mode::Test,

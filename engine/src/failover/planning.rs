@@ -102,7 +102,9 @@ impl Facts<'_> {
         let mode = match draft.kind {
             OperationKind::Switchover => Mode::Planned,
             OperationKind::Failover => Mode::Emergency,
-            OperationKind::Rejoin | OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => return steps,
+            OperationKind::Rejoin | OperationKind::Reroute | OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => {
+                return steps;
+            }
         };
         let region = |node: &Option<NodeId>| node.as_ref().and_then(|id| self.cluster.node(id)).map(|node| node.region.clone());
         // Where the target is a neighbour, a silence for the region would cover the new primary as well.
@@ -350,5 +352,38 @@ fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
         Step::new(Action::Follow { node: node.clone(), upstream: upstream.clone() }, PATIENT, StandInDoubt),
         Step::new(Action::ProveStreaming { nodes: vec![node.clone()], upstream }, PATIENT, StandInDoubt),
     ]);
+    plan
+}
+
+/// Sends clients to the node that takes the writes. What was set by hand, or forgotten by a router that was started again, is
+/// never undone: it was wrong before.
+pub fn reroute(facts: Facts<'_>) -> Plan {
+    facts.finished(draft_reroute(facts))
+}
+
+fn draft_reroute(facts: Facts<'_>) -> Draft {
+    use OnFailure::{Compensate, StandInDoubt};
+    let mut plan = facts.blank(OperationKind::Reroute);
+    plan.loss = LossBound::Zero { because: ZeroLoss::MovesNoData };
+    plan.blockers.extend(facts.two_writable());
+    plan.blockers.extend(facts.leader_unknown());
+    plan.blockers.extend(facts.router_blocker());
+    let Some(primary) = facts.view.primary() else {
+        plan.blockers.push(Blocker::NoPrimary);
+        return plan;
+    };
+    let node = primary.node.clone();
+    if !primary.is_writable() {
+        plan.blockers.push(Blocker::PrimaryNotWritable { node: node.clone(), why: primary.judgement.why.clone() });
+    }
+    if facts.view.routed_to.as_ref().is_some_and(|routed| routed.nodes == [node.clone()]) {
+        plan.blockers.push(Blocker::AlreadyThere);
+    }
+    plan.target = Some(node.clone());
+    plan.steps = vec![
+        Step::new(Action::VerifyWritable { node: node.clone() }, QUICK, Compensate),
+        Step::new(Action::OpenRoute { node: node.clone() }, QUICK, StandInDoubt),
+        Step::new(Action::ProveWrite { node }, Span::from_secs(30), StandInDoubt),
+    ];
     plan
 }

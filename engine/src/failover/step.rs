@@ -197,6 +197,10 @@ impl Action {
     pub fn changes_monitoring(&self) -> bool {
         matches!(self, Action::SilenceAlerts { .. } | Action::EndSilence { .. } | Action::Annotate { .. })
     }
+    /// Whether clients may be served again when it is done.
+    pub fn ends_a_wait(&self) -> bool {
+        matches!(self, Action::ProveWrite { .. } | Action::ProveClients { .. } | Action::MoveWave { .. })
+    }
     /// Whether it sends clients elsewhere, or keeps them out. A test may not do that (row 40).
     pub fn changes_routing(&self) -> bool {
         matches!(self, Action::CloseRoute { .. } | Action::OpenRoute { .. } | Action::SendClients { .. })

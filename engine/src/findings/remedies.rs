@@ -98,9 +98,9 @@ impl Complaint {
                 format!("When {home} is healthy and its nodes stream again, switch back, or declare the new home.")
             }
             Complaint::RoutedElsewhere { writable, .. } => {
-                format!("Send clients to {writable}; until then their writes fail, or land where they will be lost.")
+                format!("Set the route to {writable} again, on the cluster's page; until then writes fail, or land where they will be lost.")
             }
-            Complaint::RouteClosed => "Open the route to the writable node, or finish the operation that closed it.".to_owned(),
+            Complaint::RouteClosed => "Finish the operation that closed it; where none did, set the route again on the cluster's page.".to_owned(),
             Complaint::RouteUnknown { .. } => "Check the router's runtime API; until it answers nobody knows where writes go.".to_owned(),
             Complaint::RouterSilent { .. } => {
                 "Start the router or make its runtime API reachable: without it no operation can move clients.".to_owned()

@@ -2,7 +2,7 @@
 
 use super::{Account, Actor, ClockSet, Entry, Event, Exposure, ObserverStanding, Records, Route, Taken};
 use crate::{
-    automation::Case,
+    automation::{Case, Hold},
     failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
     id::{AccountName, OperationId, Scope},
     restraints::Held,
@@ -126,8 +126,10 @@ impl Records {
                 self.service_exposures.remove(service);
             }
             Event::Decided { decision } => {
-                let (opened, before) = self.cases.get(&decision.scope).map_or((*at, 0), |case| (case.opened, case.times));
-                let case = Case { opened, decision: (**decision).clone(), decided: *at, times: before.saturating_add(1) };
+                let known = self.cases.get(&decision.scope);
+                let (opened, before) = known.map_or((*at, 0), |case| (case.opened, case.times));
+                let followed = known.is_some_and(|case| case.followed) || decision.holds.iter().any(|hold| matches!(hold, Hold::CausedBy { .. }));
+                let case = Case { opened, decision: (**decision).clone(), decided: *at, times: before.saturating_add(1), followed };
                 self.cases.insert(decision.scope.clone(), case);
             }
             Event::CaseClosed { scope, .. } => {

@@ -126,8 +126,8 @@ impl Found<'_> {
             // After a start what it may follow from is not known yet; and what answers well again, once what it needs is back,
             // only waits for its verdict.
             let hush = hush.or_else(|| (!self.is_settled(scope) || self.is_coming_back(scope)).then_some(Hush::Settling));
-            // A cause that is not told as such, yet or ever, is given the time to be.
-            let grace = if cause.is_some() { grace } else { Span::ZERO };
+            // A cause that is not told as such, yet or ever, is given the time to be; and what it took down, to come back after it.
+            let grace = if case.followed { grace } else { Span::ZERO };
             let words = words::case(&self.survey, scope, case, holder);
             self.add(Topic::Failure(scope.clone()), case.opened, severity, words, hush, grace);
         }

@@ -2,11 +2,13 @@
 
 use super::Picture;
 use crate::{
+    dependencies,
     failover::{Operation, Promotion},
     health::Health,
-    id::{ClusterId, NodeId},
+    id::{ClusterId, NodeId, ServiceId},
     time::{Instant, Span},
 };
+use std::collections::BTreeMap;
 
 /// Where the router of a cluster sends clients, held against the node that takes the writes (row 47).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +76,18 @@ impl Picture {
             [writable] => RouteStanding::Elsewhere { routed, writable: writable.node.clone() },
             _ => RouteStanding::NobodyWrites { routed },
         })
+    }
+
+    /// Per service: the clusters it needs whose loss could not be survived in full now. While the data is not back a service is
+    /// not protected, however well it answers elsewhere (row 45).
+    pub fn exposed_data(&self) -> BTreeMap<ServiceId, Vec<ClusterId>> {
+        let mut found: BTreeMap<ServiceId, Vec<ClusterId>> = BTreeMap::new();
+        for cluster in self.records.exposures.keys().filter_map(|id| self.estate.cluster(id)) {
+            for service in dependencies::affected_by(&self.estate, &cluster.service) {
+                found.entry(service).or_default().push(cluster.id.clone());
+            }
+        }
+        found
     }
 
     fn operations_of(&self, id: &ClusterId) -> impl Iterator<Item = &Operation> {

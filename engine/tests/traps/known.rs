@@ -213,3 +213,26 @@ fn row_98_a_declined_request_can_be_lifted_by_taking_note_of_it() {
     assert!(!realm.book.records.operations[&asked].may_be_acknowledged());
     assert_eq!(requests(&realm.tick()), 1);
 }
+
+#[test]
+fn row_47_a_route_is_set_again_to_the_node_that_takes_the_writes_and_nothing_else_is_touched() {
+    let mut world = World::healthy();
+    let plan = world.plan(OperationKind::Reroute, None);
+    assert_eq!(blockers(&plan), ["already-there"]);
+    world.view().routed_to = Some(RoutedTo { at: ago(1), nodes: vec![id(WEST)] });
+    let plan = world.plan(OperationKind::Reroute, None);
+    assert_eq!((blockers(&plan), plan.database().unwrap().target.clone()), (vec![], Some(id(EAST))));
+    let east: NodeId = id(EAST);
+    let does: Vec<&Action> = plan.steps.iter().map(|step| &step.action).collect();
+    assert_eq!(
+        does,
+        [&Action::VerifyWritable { node: east.clone() }, &Action::OpenRoute { node: east.clone() }, &Action::ProveWrite { node: east.clone() }]
+    );
+    assert!(!plan.requires_approval() && plan.loss.is_zero(), "clients wait, and it promotes nothing");
+    world.west_took_over();
+    assert!(!world.plan(OperationKind::Reroute, None).hard_blockers().is_empty(), "two take writes: to which of them?");
+    let mut world = World::healthy();
+    world.view().routed_to = Some(RoutedTo { at: ago(1), nodes: Vec::new() });
+    world.down(EAST);
+    assert!(blockers(&world.plan(OperationKind::Reroute, None)).contains(&"primary-not-writable"));
+}

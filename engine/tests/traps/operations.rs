@@ -349,3 +349,44 @@ fn x7_outage_operation_and_people_are_linked_in_one_record() {
     assert_eq!(world.plan(OperationKind::Failover, None).outage_since, Some(ago(90)));
     assert_eq!(plan.affected.len(), 2);
 }
+
+#[test]
+fn row_49_what_is_left_is_expected_to_take_as_long_as_it_did_before() {
+    use crate::realm::{BILLING, EAST, Realm, WEST};
+    use engine::failover::{Mode, measuring::expected};
+    let mut realm = Realm::well();
+    let plan = realm.plan(BILLING, Mode::Planned, &[WEST]);
+    let took = Span::from_secs(4);
+    let mut run = |steps: usize| {
+        realm.later(1);
+        realm.send(BILLING, &[EAST]);
+        let plan = realm.plan(BILLING, Mode::Planned, &[WEST]);
+        let id = realm.request(&plan).unwrap();
+        realm.approve("bob", id).unwrap();
+        realm.say(Event::OperationStarted { id });
+        for step in 0..steps {
+            realm.say(Event::StepStarted { id, step });
+            realm.later(4);
+            realm.say(Event::StepEnded { id, step, state: StepState::Done, said: "done".to_owned() });
+        }
+        if steps == plan.steps.len() {
+            realm.say(Event::OperationSucceeded { id });
+        }
+        let operation = realm.book.records.operations[&id].clone();
+        expected(&operation, realm.book.records.operations.values(), realm.now).map(|end| Span::between(realm.now, end))
+    };
+    assert_eq!(run(plan.steps.len()), None, "it has ended");
+    let proof = plan.steps.iter().rposition(|step| step.action.ends_a_wait()).unwrap();
+    assert_eq!(run(1), Some(Span::from_millis(took.as_millis() * proof as u64)), "all up to the proof but the first step");
+}
+
+#[test]
+fn row_49_nothing_is_expected_of_what_was_never_done() {
+    use crate::realm::{BILLING, Realm, WEST};
+    use engine::failover::{Mode, measuring::expected};
+    let mut realm = Realm::well();
+    let id = realm.request(&realm.plan(BILLING, Mode::Planned, &[WEST])).unwrap();
+    realm.approve("bob", id).unwrap();
+    realm.say(Event::OperationStarted { id });
+    assert_eq!(expected(&realm.book.records.operations[&id], realm.book.records.operations.values(), realm.now), None);
+}

@@ -31,6 +31,7 @@ pub fn PlanPage() -> impl IntoView {
         let kind = match query.get("kind").as_deref() {
             Some("failover") => OperationKind::Failover,
             Some("rejoin") => OperationKind::Rejoin,
+            Some("reroute") => OperationKind::Reroute,
             _ => OperationKind::Switchover,
         };
         (params.get("cluster").unwrap_or_default(), kind, query.get("node"))
@@ -75,6 +76,7 @@ fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView
     let cluster = page.cluster.to_string();
     let interrupted = match page.kind {
         OperationKind::Rejoin => "Nobody is interrupted; these rely on the cluster:",
+        OperationKind::Reroute => "Without writes as long as clients are sent elsewhere:",
         OperationKind::Switchover => "Without writes from the closing of the route until the new primary is proven:",
         _ => "Without writes since the primary failed, until the new one is proven:",
     };
@@ -83,6 +85,7 @@ fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView
             {match page.kind {
                 OperationKind::Switchover => "Planned switchover of ",
                 OperationKind::Failover => "Emergency failover of ",
+                OperationKind::Reroute => "Route of ",
                 _ => "Rejoin in ",
             }}
             <a href=format!("/databases/{cluster}")>{cluster.clone()}</a>
@@ -93,10 +96,12 @@ fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView
             <div class="plan-main">
                 <Obstacles title="This cannot be done now" obstacles=page.hard.clone()/>
                 <Steps steps=page.steps.clone()/>
-                <section class="panel" aria-labelledby="choice-title">
-                    <h2 id="choice-title">{heading}</h2>
-                    <ul class="choices">{page.choices.clone().into_iter().map(|choice| view! { <Chosen choice kind=page.kind/> }).collect_view()}</ul>
-                </section>
+                {(!page.choices.is_empty()).then(|| view! {
+                    <section class="panel" aria-labelledby="choice-title">
+                        <h2 id="choice-title">{heading}</h2>
+                        <ul class="choices">{page.choices.clone().into_iter().map(|choice| view! { <Chosen choice kind=page.kind/> }).collect_view()}</ul>
+                    </section>
+                })}
                 <Request page=page.clone() answers changed/>
             </div>
             <div class="plan-side">

@@ -157,7 +157,7 @@ impl PlanPage {
                 follows: if plan.requires_approval() {
                     words::consent_in_words(&plan, "this plan")
                 } else {
-                    "It starts at once; no second person is asked, because it moves no writes.".to_owned()
+                    "It starts at once; no second person is asked, because it promotes nothing.".to_owned()
                 },
             },
             headline: cluster.headline,

@@ -107,7 +107,7 @@ impl ServicePage {
             meant: picture.records.routes.get(id).map(|route| (engine::failover::plan::names_or_none(&route.intended), route.since)),
             regions: plan.traffic()?.regions.iter().map(|candidate| RegionRow::of(picture, service, candidate)).collect(),
             seen_by: observers::seen_by(picture, service),
-            protection: standing::protection(picture, service),
+            protection: standing::protection(picture, service, &picture.exposed_data()),
             automation: standing::automation(picture, &scope, strategy),
             case: picture.records.cases.get(&scope).map(CaseView::of),
             offers: if active.is_some() || service.traffic.is_none() { Vec::new() } else { offers(picture, service) },
