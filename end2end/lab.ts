@@ -106,7 +106,9 @@ export class Lab {
   kill(node: string) { return this.command("kill", node); }
   /** SIGSTOP: the node is there and says nothing. */
   hang(node: string) { return this.command("hang", node); }
-  /** Continues a hung node, starts a dead one. */
+  /** A service answers, but not before so long, clients and probes alike. */
+  slow(instance: string, ms: number) { return this.command("slow", instance, "--ms", String(ms)); }
+  /** Continues a hung node, starts a dead one, ends what is slow. */
   heal(node: string) { return this.command("heal", node); }
   /** Nothing passes between the region and any other place, without a word to either side. */
   cut(region: string) { return this.command("cut", region); }

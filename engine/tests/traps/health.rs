@@ -79,6 +79,8 @@ fn f10_a_rule_of_zero_judges_nothing() {
         Detection { failures: 4, ..rule() },
         Detection { interval: Span::ZERO, ..rule() },
         Detection { samples: u32::MAX, ..rule() },
+        Detection { slow: Some(Span::ZERO), ..rule() },
+        Detection { slow: Some(rule().timeout), ..rule() },
     ] {
         assert!(!broken.mistakes().is_empty(), "{broken:?}");
         for samples in [vec![good(ago(0))], vec![failed(ago(0)); 9], vec![]] {
@@ -99,6 +101,24 @@ fn degraded_is_not_down() {
     assert_eq!(degraded.why, "3 of the last 3 probes complained, latest: 503: warming up");
     assert_eq!(health(&ok(), &[good(ago(10)), complaining(ago(5)), complaining(ago(0))]), Health::Ok, "k of n holds for complaints too");
     assert_eq!(health(&ok(), &[failed(ago(10)), complaining(ago(5)), failed(ago(0))]), Health::Degraded, "three bad ones, two of them failures");
+}
+
+#[test]
+fn row32_a_slow_answer_is_a_complaint_so_slow_is_degraded_and_never_down() {
+    let rule = Detection { slow: Some(Span::from_millis(500)), ..rule() };
+    assert!(rule.mistakes().is_empty());
+    let took = |millis, sample: Sample| rule.paced(Sample { took: Span::from_millis(millis), ..sample });
+    let samples = [10, 5, 0].map(|seconds| took(950, good(ago(seconds))));
+    let slow = judge(&ok(), &samples, &rule, now());
+    assert_eq!((slow.health, slow.since), (Health::Degraded, Some(ago(10))));
+    assert_eq!(slow.why, "3 of the last 3 probes complained, latest: answered in 950 ms, slower than 500 ms");
+    assert!(took(500, good(ago(0))).is_good(), "as long as it may take");
+    for said in [complaining(ago(0)), failed(ago(0))] {
+        assert_eq!(took(950, said.clone()).outcome, said.outcome, "what was wrong with it stays what is said");
+    }
+    assert!(Detection::default().paced(Sample { took: Span::from_secs(60), ..good(ago(0)) }).is_good(), "nothing is too slow unless declared");
+    let long = Detection { slow: Some(Span::from_secs(3)), ..rule }.mistakes();
+    assert_eq!(long, ["slow is 3s, and after 2s there is no answer to complain of"]);
 }
 
 #[test]

@@ -145,8 +145,10 @@ impl Board {
                 self.see(&ObserverId::server(), subject, sample);
             }
             Sighting::Endpoint { observer, service, region, sample } => {
-                self.observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen_endpoint).last = Some(sample.clone());
-                self.see(&observer, Subject::Endpoint { service, region }, sample);
+                let subject = Subject::Endpoint { service: service.clone(), region: region.clone() };
+                let sample = self.paced(&subject, sample);
+                self.observed.endpoints.get_or_insert_with((service, region), unseen_endpoint).last = Some(sample.clone());
+                self.see(&observer, subject, sample);
             }
             Sighting::Report { observer, received, skew_ms, refused, samples } => {
                 if let Some(view) = self.observed.observers.get_mut(&observer) {
@@ -156,11 +158,14 @@ impl Board {
                 }
                 let alone = !self.desk.estate().server_observes;
                 for (service, region, sample) in samples {
+                    let shown = alone.then(|| (service.clone(), region.clone()));
+                    let subject = Subject::Endpoint { service, region };
+                    let sample = self.paced(&subject, sample);
                     // Where the server looks too, its own newest probe is the one that is shown.
-                    if alone && let Some(view) = self.observed.endpoints.get_mut(&(service.clone(), region.clone())) {
+                    if let Some(view) = shown.and_then(|of| self.observed.endpoints.get_mut(&of)) {
                         view.last = Some(sample.clone());
                     }
-                    self.see(&observer, Subject::Endpoint { service, region }, sample);
+                    self.see(&observer, subject, sample);
                 }
             }
             Sighting::Agent { region, sample, hosts } => {
@@ -197,6 +202,14 @@ impl Board {
                 }
                 self.push(subject, sample);
             }
+        }
+    }
+
+    /// What an answer of an endpoint shows under its rule, whoever saw it: observers report how long it took, and judge nothing.
+    fn paced(&self, endpoint: &Subject, sample: Sample) -> Sample {
+        match self.targets.get(endpoint) {
+            Some(target) => target.rule.paced(sample),
+            None => sample,
         }
     }
 
