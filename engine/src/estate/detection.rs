@@ -45,9 +45,10 @@ impl Detection {
     pub fn stretch(&self, rounds: u32) -> Span {
         self.interval.saturating_add(self.timeout).times(rounds.saturating_add(1))
     }
-    /// Silence for this long is unknown: two missed rounds and the time-out of the last.
+    /// Silence for this long is unknown: two missed rounds and the time-out of the last. No round is sent before the one before
+    /// it is over, so where nothing answers within a time-out longer than the interval, that is the pace.
     pub fn silence(&self) -> Span {
-        self.interval.times(2).saturating_add(self.timeout)
+        self.interval.max(self.timeout).times(2).saturating_add(self.timeout)
     }
     /// What the sample of an endpoint shows under this rule: a good answer that took too long is a complaint. To be asked once,
     /// before the sample is judged and recorded, so that both say the same of it.

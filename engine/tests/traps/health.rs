@@ -61,6 +61,21 @@ fn f9_silence_is_unknown_and_no_data_is_never_good() {
 }
 
 #[test]
+fn f9_what_always_runs_into_a_long_time_out_is_down_and_never_silent_in_between() {
+    let rule = Detection { interval: Span::from_secs(1), timeout: Span::from_secs(3), ..rule() };
+    let mut series = Series::default();
+    for round in (1..20).rev() {
+        // Sent when the one before was given up; known when it is given up itself, and judged until the next one is known.
+        series.push(Sample { took: rule.timeout, ..failed(ago(3 * round + 3)) });
+        for later in [3 * round, 3 * round - 1, 3 * round - 2].map(ago) {
+            let verdict = series.judge(&rule, later);
+            assert!(!verdict.why.contains("no probe since"), "{}", verdict.why);
+        }
+    }
+    assert_eq!(series.judgement().health, Health::Down);
+}
+
+#[test]
 fn f9_k_of_n_sees_through_a_single_good_or_degraded_probe() {
     let rule = Detection { failures: 3, samples: 5, ..rule() };
     for middle in [good(ago(10)), complaining(ago(10))] {
