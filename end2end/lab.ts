@@ -1,7 +1,7 @@
 // A lab of its own for tests: a real platform on loopback, started and torn down through the command a person uses.
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -110,6 +110,12 @@ export class Lab {
   slow(instance: string, ms: number) { return this.command("slow", instance, "--ms", String(ms)); }
   /** Continues a hung node, starts a dead one, ends what is slow. */
   heal(node: string) { return this.command("heal", node); }
+  /** Has HAProxy send whom it sends to a service's region to another port, where nobody listens, or back: probes see nothing of it. */
+  async misroute(service: string, region: string, port: number): Promise<void> {
+    const number = { "us-east-1": 101, "us-west-2": 102, "eu-west-1": 103 }[region];
+    const said = await this.haproxy(`set server ${service}/${region} addr 127.${this.number}.${number}.${20 + SERVICES.indexOf(service)} port ${port}`);
+    if (!/changed|no need/i.test(said)) throw new Error(`HAProxy would not: ${said}`);
+  }
   /** Nothing passes between the region and any other place, without a word to either side. */
   cut(region: string) { return this.command("cut", region); }
   mend(region: string) { return this.command("mend", region); }
@@ -166,6 +172,16 @@ export class Lab {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
     if (fault) throw fault;
     if (left.length > 0) throw new Error(`lab down left processes behind:\n${left.map(({ pid, command }) => `${pid} ${command}`).join("\n")}`);
+  }
+
+  /** Says one command to HAProxy's runtime API, as an administrator would, and returns the answer. */
+  private haproxy(command: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let said = "";
+      const socket = createConnection(join(this.folder, "run/haproxy.sock"), () => socket.write(`${command}\n`));
+      socket.setTimeout(5_000, () => socket.destroy(new Error(`HAProxy did not answer: ${command}`)));
+      socket.on("data", (text) => (said += text.toString())).once("error", reject).once("end", () => resolve(said.trim()));
+    });
   }
 
   private command(verb: string, ...args: string[]) {
