@@ -3,8 +3,9 @@
 use crate::world::{World, ago, complaining, failed, good, id, judged, now};
 use engine::{
     estate::Detection,
-    health::{Health, Judgement, Outcome, Sample, Series, failed_regions, judge},
-    time::Span,
+    health::{Health, Judgement, Outcome, Panel, Sample, Series, Sight, Sights, failed_regions, judge},
+    id::ObserverId,
+    time::{Instant, Span},
 };
 
 fn rule() -> Detection {
@@ -73,6 +74,35 @@ fn f9_what_always_runs_into_a_long_time_out_is_down_and_never_silent_in_between(
         }
     }
     assert_eq!(series.judgement().health, Health::Down);
+}
+
+/// What is dated later than now may not keep a failure from being found until the clock has caught up.
+#[test]
+fn x7_after_the_clock_was_set_back_a_failure_is_found_as_soon_as_ever() {
+    let hour_back = |seconds: i64| now() - chrono::TimeDelta::hours(1) + chrono::TimeDelta::seconds(seconds);
+    let mut panel = Panel::of_server();
+    let mut sights: Sights = [(ObserverId::server(), Sight::new(rule().silence()))].into();
+    let see = |panel: &mut Panel, sights: &mut Sights, outcome: fn(Instant) -> Sample, at| {
+        let sight = sights.get_mut(&ObserverId::server()).unwrap();
+        // Something else answers at the same time.
+        sight.take_in(&outcome(at));
+        sight.take_in(&good(at));
+        panel.push(&ObserverId::server(), outcome(at));
+        (panel.judge(&rule(), sights, at).health, panel.is_doubtful())
+    };
+    for number in (0..5).rev() {
+        assert_eq!(see(&mut panel, &mut sights, good, ago(5 * number)), (Health::Ok, false));
+    }
+    panel.set_back(&rule(), hour_back(1));
+    sights.values_mut().for_each(|sight| sight.set_back(hour_back(1)));
+    assert_eq!(see(&mut panel, &mut sights, failed, hour_back(1)), (Health::Ok, false));
+    assert_eq!(panel.judgement().since, Some(hour_back(1)), "nothing began later than now");
+    assert_eq!(see(&mut panel, &mut sights, failed, hour_back(6)), (Health::Ok, false));
+    assert_eq!(see(&mut panel, &mut sights, failed, hour_back(11)), (Health::Down, false), "and something else answered meanwhile");
+
+    // One that nobody hears of any more is silent by the new time.
+    panel.set_back(&rule(), hour_back(2));
+    assert!(!panel.is_due(hour_back(14)) && panel.is_due(hour_back(15)));
 }
 
 #[test]
