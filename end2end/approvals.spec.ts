@@ -1,21 +1,34 @@
 // Approvals: by another person, once, for exactly one plan, and only while what it rests on holds.
 import { drill as test, expect } from "./journey.ts";
-import { approve, isProtected, openPlan, plan, planPath, reaches } from "./moves.ts";
+import { approve, isProtected, openPlan, plan, planPath, reaches, readyToApprove } from "./moves.ts";
 
-test("two people approve at once: one does, the other is told who did", async ({ dashboard, as, consoleClean }) => {
+test("two people approve at once: one does, the other is told who did", async ({ dashboard, as, consoleClean, javaScriptEnabled }) => {
   test.setTimeout(120_000);
   consoleClean.allow(/Failed to load resource.*approve_operation/); // how a browser remarks on a refusal
   await isProtected(dashboard);
-  const [olga, oskar, anna] = [await as("olga"), await as("oskar"), await as("anna")];
+  const olga = await as("olga");
+  const people = [{ name: "oskar", page: await as("oskar") }, { name: "anna", page: await as("anna") }];
   const path = await plan(olga, "switchover", "pg-standby-west");
-  const approvals = [oskar, anna].map(async (page) => {
-    await page.goto(path);
-    const form = page.locator('form[action*="approve_operation"]');
-    await form.locator('textarea[name="reason"]').fill("agreed");
-    return form.getByRole("button");
-  });
-  const buttons = await Promise.all(approvals);
-  await Promise.all(buttons.map((button) => button.click()));
+  for (const { page } of people) await readyToApprove(page, path);
+  const answers = await Promise.all(people.map(async ({ name, page }) => {
+    const answered = page.waitForResponse((answer) => answer.url().includes("approve_operation"));
+    await page.locator('form[action*="approve_operation"]').getByRole("button").click({ noWaitAfter: true });
+    const answer = await answered;
+    // Who was not refused is taken elsewhere, and the answer is gone with that.
+    return { name, said: answer.status() >= 400 ? await answer.text() : "" };
+  }));
+  await expect.poll(async () => (await dashboard.entries(path)).filter(({ event }) => event === "operation-approved").length, { timeout: 10_000 }).toBe(1);
+  const approval = (await dashboard.timed(path)).find(({ event }) => event.event === "operation-approved");
+  const won = approval?.actor.name ?? "";
+  const lost = people.find(({ name }) => name !== won);
+  if (!lost) throw new Error(`who lost? ${JSON.stringify(approval)}`);
+  const said = answers.find(({ name }) => name === lost.name)?.said ?? "";
+  if (javaScriptEnabled) expect(said, "the server's own answer").toContain(`it was approved by ${won} at ${approval?.at.slice(11, 19)} UTC already`);
+  // Their page, as it stands there without being opened again: nothing to approve, and who has.
+  await expect(lost.page.locator('form[action*="approve_operation"]')).toHaveCount(0);
+  const agreed = lost.page.getByRole("region", { name: "Who agreed to what" });
+  await expect(agreed).toContainText(new RegExp(`Approved\\s*${won} at ${approval?.at.slice(11, 16)}`));
+
   await reaches(olga, path, /succeeded/);
   const entries = await dashboard.entries(path);
   expect(entries.filter(({ event }) => event === "operation-approved")).toHaveLength(1);

@@ -105,9 +105,9 @@ export class Dashboard {
   }
 
   /** The journal's entries about the operation whose page has this path, oldest first. */
-  async timed(path: string): Promise<{ at: string; event: JournalEvent }[]> {
+  async timed(path: string): Promise<{ at: string; actor: { who: string; name?: string }; event: JournalEvent }[]> {
     const { stdout } = await run(["journal", "show", "--json", "--operation", path.split("/").at(-1) ?? "", "--config", this.config]);
-    return JSON.parse(stdout) as { at: string; event: JournalEvent }[];
+    return JSON.parse(stdout) as { at: string; actor: { who: string; name?: string }; event: JournalEvent }[];
   }
 
   /** The newest entries of the whole journal, oldest first. */

@@ -106,8 +106,16 @@ export class Lab {
   kill(node: string) { return this.command("kill", node); }
   /** SIGSTOP: the node is there and says nothing. */
   hang(node: string) { return this.command("hang", node); }
-  /** Continues a hung node, starts a dead one. */
+  /** A service answers, but not before so long, clients and probes alike. */
+  slow(instance: string, ms: number) { return this.command("slow", instance, "--ms", String(ms)); }
+  /** Continues a hung node, starts a dead one, ends what is slow. */
   heal(node: string) { return this.command("heal", node); }
+  /** Has HAProxy send whom it sends to a service's region to another port, where nobody listens, or back: probes see nothing of it. */
+  async misroute(service: string, region: string, port: number): Promise<void> {
+    const number = { "us-east-1": 101, "us-west-2": 102, "eu-west-1": 103 }[region];
+    const said = await this.tellHaproxy(`set server ${service}/${region} addr 127.${this.number}.${number}.${20 + SERVICES.indexOf(service)} port ${port}`);
+    if (!/changed|no need/i.test(said)) throw new Error(`HAProxy would not: ${said}`);
+  }
   /** Nothing passes between the region and any other place, without a word to either side. */
   cut(region: string) { return this.command("cut", region); }
   mend(region: string) { return this.command("mend", region); }

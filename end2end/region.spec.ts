@@ -61,16 +61,27 @@ test.describe("the product acts", () => {
     expect([plan.from, plan.to]).toEqual([[WEST], [EU]]);
   });
 
-  test("when the observer is cut off, nothing fails over, and the ledger says why", async ({ lab, dashboard }) => {
+  test("when the observer is cut off, nothing fails over, and the ledger says why", async ({ lab, dashboard, as, accessible }) => {
     test.setTimeout(120_000);
     await isProtected(dashboard);
+    const vera = await as("vera");
     await isServedBy(lab, "api-gateway", [EAST, WEST, EU]);
     await lab.cut("control"); // where the server is: it sees nothing, and hears of no other observer
     const blind = await changes(dashboard, "server", "blind");
     for (const region of [EAST, WEST, EU]) await changes(dashboard, `in-${region}`, "silent");
     expect(blind).toBeLessThan(Date.now());
+    // Also to whoever asks about one service: what nobody saw of it is why nothing was decided.
+    await vera.goto("/failover/decisions?scope=service/api-gateway");
+    const why = vera.locator("table.ledger");
+    const blindSince = /Nothing has answered the observer server since \d\d:\d\d:\d\d( UTC)?: it may be cut off, and its word does not count/;
+    await expect(why).toContainText(blindSince);
+    for (const region of [EAST, WEST, EU]) await expect(why).toContainText(new RegExp(`Nothing was heard of the observer in-${region} since [\\d:]+( UTC)?: its word does not count`));
+    await accessible(vera);
     await lab.mend("control");
     for (const observer of ["server", `in-${EAST}`, `in-${WEST}`, `in-${EU}`]) await changes(dashboard, observer, "sees");
+    await vera.goto("/failover/decisions");
+    await expect(why).toContainText(blindSince); // and afterwards, to whoever asks why nothing was done at that time
+    for (const observer of ["server", `in-${EU}`]) await expect(why).toContainText(`The observer ${observer} sees again, and its word counts`);
     await isProtected(dashboard);
     const started = (await dashboard.journal(2_000)).filter(({ event }) => event.event === "operation-requested");
     expect(started).toEqual([]);
@@ -195,7 +206,7 @@ for (const boundary of ["intended", "done"] as const) {
 
 test.describe("a whole region", () => {
   test("is evacuated in waves while it is well, and comes back service by service", async ({ lab, dashboard, as, accessible }) => {
-    test.setTimeout(240_000);
+    test.setTimeout(360_000);
     await isProtected(dashboard);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
     await olga.goto(`/failover/evacuate/${EAST}?mode=planned`);
@@ -214,6 +225,20 @@ test.describe("a whole region", () => {
     });
     expect(begun.indexOf("user-database")).toBeLessThan(begun.indexOf("authentication"));
     expect(begun.indexOf("authentication")).toBeLessThan(begun.indexOf("dashboard"));
+
+    // And back, one after the other: the writes first, then the services, each by a plan and an approval of its own.
+    await isProtected(dashboard);
+    const writes = await plan(olga, "switchover", "pg-primary-east");
+    await approve(oskar, writes);
+    await reaches(oskar, writes, /^\s*succeeded/);
+    await isProtected(dashboard);
+    for (const [service, home] of [["webhook-service", [EAST]], ["dashboard", [EAST]], ["api-gateway", [EAST, WEST, EU]]] as const) {
+      const back = await move(olga, service, "planned", [...home], { timeout: 60_000 });
+      await approve(oskar, back);
+      await reaches(oskar, back, /^\s*succeeded/);
+      await isServedBy(lab, service, [...home]);
+    }
+    await isServedBy(lab, "billing-service", [WEST]); // what nobody brought back stays where it went
   });
 
   test("with one member that fails: planned stops and asks, and goes on when that is mended", async ({ lab, dashboard, as }) => {

@@ -17,6 +17,7 @@ mod programs;
 mod relay;
 mod service;
 mod settings;
+mod slowness;
 mod status;
 mod supervise;
 mod sweep;
@@ -95,7 +96,16 @@ pub enum Command {
         at: Where,
         node: String,
     },
-    /// Continue what hangs, start what is dead, with its data as they are.
+    /// Have a service answer only after so long, its clients too; `heal` ends it.
+    Slow {
+        #[command(flatten)]
+        at: Where,
+        /// `SERVICE.REGION`.
+        service: String,
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+        ms: u64,
+    },
+    /// Continue what hangs, start what is dead, with its data as they are; what is slow answers at its own pace again.
     Heal {
         #[command(flatten)]
         at: Where,
@@ -159,6 +169,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Status { at, json } => show_status(&at, json).await,
         Command::Kill { at, node } => order(&at, Order::Kill { name: node }).await,
         Command::Hang { at, node } => order(&at, Order::Hang { name: node }).await,
+        Command::Slow { at, service, ms } => order(&at, Order::Slow { name: service, ms }).await,
         Command::Heal { at, node, force } => order(&at, Order::Heal { name: node, force }).await,
         Command::Cut { at, region } => order(&at, Order::Cut { region }).await,
         Command::Mend { at, region } => order(&at, Order::Mend { region }).await,

@@ -4,6 +4,7 @@ use engine::databases::Lsn;
 use serde_json::Value;
 use server::agent::wire::{Follow, FollowOutcome, LossQuestion, RewindOutcome, Source, Start, Stop, StopMode};
 use server::connect::agent::{Agent, AgentError};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -207,6 +208,29 @@ async fn a_lab_is_healthy_loses_nothing_and_shows_a_dead_and_a_hung_primary() {
     }
     let stranger = Agent::new(format!("http://127.{}.1.5:7700", lab.number), "x".repeat(64)).unwrap();
     assert_eq!(refusal(stranger.status().await).0, 401);
+    // A slow service takes its time for whoever asks, also when it was started anew; healed, it does not.
+    let name = "webhook-service.us-west-2";
+    let slowed = |status: &Value| status["services"].as_array().unwrap().iter().find(|service| service["name"] == name).unwrap()["slow_ms"].clone();
+    let asked = |place: u8| {
+        let began = Instant::now();
+        let mut client = std::net::TcpStream::connect(format!("127.{}.{place}.28:8080", lab.number)).unwrap();
+        client.write_all(b"GET /health HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        began.elapsed()
+    };
+    lab.run(&["slow", name, "--ms", "700"]);
+    assert_eq!(slowed(&lab.status()), 700);
+    assert!(lab.run(&["status"]).contains("SLOW: answers after 700 ms"));
+    for place in [2, 102] {
+        assert!(asked(place) >= Duration::from_millis(700), "at its own address and through the relay");
+    }
+    assert!(lab.run(&["heal", name]).contains("at its own pace again"));
+    assert_eq!(slowed(&lab.status()), Value::Null);
+    assert!(lab.refused(&["slow", "pg-standby-west", "--ms", "700"]).contains("only services can be slowed"));
+    assert!(lab.refused(&["slow", name, "--ms", "0"]).contains("0 is not in 1..=60000"));
+
     let refused = lab.refused(&["kill", "nobody"]);
     assert!(refused.contains("api-gateway.us-east-1") && refused.contains("pg-standby-west"), "{refused}");
     assert!(lab.refused(&["cut", "mars"]).contains("eu-west-1"));

@@ -33,7 +33,7 @@ pub fn viewer(name: &str) -> Viewer {
 pub fn estate() -> Estate {
     let mut estate = Estate::guide().unwrap();
     let second = Span::from_secs(1);
-    let detection = Detection { interval: second, timeout: second, failures: 3, samples: 3, recoveries: 3 };
+    let detection = Detection { interval: second, timeout: second, failures: 3, samples: 3, recoveries: 3, slow: None };
     estate.detection = detection;
     for (at, region) in estate.regions.iter_mut().enumerate() {
         region.agent = Some(format!("http://127.77.0.{}:7700", 101 + at));

@@ -1,6 +1,9 @@
 //! The rule by which probes become a verdict.
 
-use crate::time::Span;
+use crate::{
+    health::{Outcome, Sample},
+    time::Span,
+};
 use serde::{Deserialize, Serialize};
 
 /// When samples become a verdict: at least `failures` bad ones among the last `samples` distinct rounds, all inside `window`.
@@ -17,11 +20,15 @@ pub struct Detection {
     pub samples: u32,
     /// Good probes in a row before a failed target is believed to be back.
     pub recoveries: u32,
+    /// An endpoint that answers well, but takes longer than this, is taken to complain: degraded, never down. Database nodes,
+    /// agents and routers are not judged by it. Without it no answer that comes within the time-out is too slow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<Span>,
 }
 
 impl Default for Detection {
     fn default() -> Self {
-        Self { interval: Span::from_secs(5), timeout: Span::from_secs(2), failures: 3, samples: 3, recoveries: 3 }
+        Self { interval: Span::from_secs(5), timeout: Span::from_secs(2), failures: 3, samples: 3, recoveries: 3, slow: None }
     }
 }
 
@@ -38,9 +45,21 @@ impl Detection {
     pub fn stretch(&self, rounds: u32) -> Span {
         self.interval.saturating_add(self.timeout).times(rounds.saturating_add(1))
     }
-    /// Silence for this long is unknown: two missed rounds and the time-out of the last.
+    /// Silence for this long is unknown: two missed rounds and the time-out of the last. No round is sent before the one before
+    /// it is over, so where nothing answers within a time-out longer than the interval, that is the pace.
     pub fn silence(&self) -> Span {
-        self.interval.times(2).saturating_add(self.timeout)
+        self.interval.max(self.timeout).times(2).saturating_add(self.timeout)
+    }
+    /// What the sample of an endpoint shows under this rule: a good answer that took too long is a complaint. To be asked once,
+    /// before the sample is judged and recorded, so that both say the same of it.
+    pub fn paced(&self, sample: Sample) -> Sample {
+        match self.slow {
+            Some(slow) if sample.is_good() && sample.took > slow => {
+                let said = format!("answered in {} ms, slower than {} ms", sample.took.as_millis(), slow.as_millis());
+                Sample { outcome: Outcome::Complaint(said), ..sample }
+            }
+            _ => sample,
+        }
     }
     /// What makes the rule unusable. A rule with a mistake judges nothing: every verdict under it is unknown (trap F10).
     pub fn mistakes(&self) -> Vec<String> {
@@ -52,6 +71,10 @@ impl Detection {
         };
         check(self.interval == Span::ZERO, &|| "the interval is zero".to_owned());
         check(self.timeout == Span::ZERO, &|| "the time-out is zero".to_owned());
+        if let Some(slow) = self.slow {
+            check(slow == Span::ZERO, &|| "slow is zero, so that every answer would be too slow".to_owned());
+            check(slow >= self.timeout, &|| format!("slow is {slow}, and after {} there is no answer to complain of", self.timeout));
+        }
         check(self.failures == 0, &|| "failures is 0, at least 1 is needed".to_owned());
         check(self.samples == 0, &|| "samples is 0, at least 1 is needed".to_owned());
         check(self.recoveries == 0, &|| "recoveries is 0, at least 1 is needed".to_owned());

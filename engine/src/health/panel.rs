@@ -101,6 +101,16 @@ impl Panel {
         }
     }
 
+    /// The clock was set back to `now`. Whoever is not heard of from here on falls silent by the new time.
+    pub fn set_back(&mut self, rule: &Detection, now: Instant) {
+        for seat in &mut self.seats {
+            seat.series.set_back(now);
+        }
+        self.judgement.since = self.judgement.since.map(|since| since.min(now));
+        self.changes.retain(|change| *change <= now);
+        self.next = Next::At(now + rule.silence().as_delta());
+    }
+
     /// Whether judging it again as of `now` could change anything.
     pub fn is_due(&self, now: Instant) -> bool {
         match self.next {

@@ -52,6 +52,13 @@ impl Series {
         &self.judgement
     }
 
+    /// The clock was set back to `now`: what is dated later can be compared with nothing from here on. What was believed stays
+    /// believed, and did not begin later than now.
+    pub fn set_back(&mut self, now: Instant) {
+        self.samples.retain(|sample| sample.at <= now);
+        self.judgement.since = self.judgement.since.map(|since| since.min(now));
+    }
+
     /// Forgets what was seen before `since`, and the verdict that rests on it.
     pub fn forget_before(&mut self, since: Instant) {
         self.samples.retain(|sample| sample.at >= since);

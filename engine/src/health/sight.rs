@@ -55,6 +55,12 @@ impl Sight {
         (Span::between(silent_since, sample.at) > self.patience).then_some(sample.at)
     }
 
+    /// The clock was set back to `now`: an answer dated later would stand before all that come.
+    pub fn set_back(&mut self, now: Instant) {
+        self.answers.retain(|answer| *answer <= now);
+        self.failing = self.failing.filter(|first| *first <= now);
+    }
+
     /// Whether anything answered a probe that was sent between these two instants.
     pub fn answered_between(&self, first: Instant, last: Instant) -> bool {
         let from = self.answers.partition_point(|answer| *answer < first);

@@ -3,8 +3,9 @@
 use crate::world::{World, ago, complaining, failed, good, id, judged, now};
 use engine::{
     estate::Detection,
-    health::{Health, Judgement, Outcome, Sample, Series, failed_regions, judge},
-    time::Span,
+    health::{Health, Judgement, Outcome, Panel, Sample, Series, Sight, Sights, failed_regions, judge},
+    id::ObserverId,
+    time::{Instant, Span},
 };
 
 fn rule() -> Detection {
@@ -61,6 +62,50 @@ fn f9_silence_is_unknown_and_no_data_is_never_good() {
 }
 
 #[test]
+fn f9_what_always_runs_into_a_long_time_out_is_down_and_never_silent_in_between() {
+    let rule = Detection { interval: Span::from_secs(1), timeout: Span::from_secs(3), ..rule() };
+    let mut series = Series::default();
+    for round in (1..20).rev() {
+        // Sent when the one before was given up; known when it is given up itself, and judged until the next one is known.
+        series.push(Sample { took: rule.timeout, ..failed(ago(3 * round + 3)) });
+        for later in [3 * round, 3 * round - 1, 3 * round - 2].map(ago) {
+            let verdict = series.judge(&rule, later);
+            assert!(!verdict.why.contains("no probe since"), "{}", verdict.why);
+        }
+    }
+    assert_eq!(series.judgement().health, Health::Down);
+}
+
+/// What is dated later than now may not keep a failure from being found until the clock has caught up.
+#[test]
+fn x7_after_the_clock_was_set_back_a_failure_is_found_as_soon_as_ever() {
+    let hour_back = |seconds: i64| now() - chrono::TimeDelta::hours(1) + chrono::TimeDelta::seconds(seconds);
+    let mut panel = Panel::of_server();
+    let mut sights: Sights = [(ObserverId::server(), Sight::new(rule().silence()))].into();
+    let see = |panel: &mut Panel, sights: &mut Sights, outcome: fn(Instant) -> Sample, at| {
+        let sight = sights.get_mut(&ObserverId::server()).unwrap();
+        // Something else answers at the same time.
+        sight.take_in(&outcome(at));
+        sight.take_in(&good(at));
+        panel.push(&ObserverId::server(), outcome(at));
+        (panel.judge(&rule(), sights, at).health, panel.is_doubtful())
+    };
+    for number in (0..5).rev() {
+        assert_eq!(see(&mut panel, &mut sights, good, ago(5 * number)), (Health::Ok, false));
+    }
+    panel.set_back(&rule(), hour_back(1));
+    sights.values_mut().for_each(|sight| sight.set_back(hour_back(1)));
+    assert_eq!(see(&mut panel, &mut sights, failed, hour_back(1)), (Health::Ok, false));
+    assert_eq!(panel.judgement().since, Some(hour_back(1)), "nothing began later than now");
+    assert_eq!(see(&mut panel, &mut sights, failed, hour_back(6)), (Health::Ok, false));
+    assert_eq!(see(&mut panel, &mut sights, failed, hour_back(11)), (Health::Down, false), "and something else answered meanwhile");
+
+    // One that nobody hears of any more is silent by the new time.
+    panel.set_back(&rule(), hour_back(2));
+    assert!(!panel.is_due(hour_back(14)) && panel.is_due(hour_back(15)));
+}
+
+#[test]
 fn f9_k_of_n_sees_through_a_single_good_or_degraded_probe() {
     let rule = Detection { failures: 3, samples: 5, ..rule() };
     for middle in [good(ago(10)), complaining(ago(10))] {
@@ -79,6 +124,8 @@ fn f10_a_rule_of_zero_judges_nothing() {
         Detection { failures: 4, ..rule() },
         Detection { interval: Span::ZERO, ..rule() },
         Detection { samples: u32::MAX, ..rule() },
+        Detection { slow: Some(Span::ZERO), ..rule() },
+        Detection { slow: Some(rule().timeout), ..rule() },
     ] {
         assert!(!broken.mistakes().is_empty(), "{broken:?}");
         for samples in [vec![good(ago(0))], vec![failed(ago(0)); 9], vec![]] {
@@ -99,6 +146,24 @@ fn degraded_is_not_down() {
     assert_eq!(degraded.why, "3 of the last 3 probes complained, latest: 503: warming up");
     assert_eq!(health(&ok(), &[good(ago(10)), complaining(ago(5)), complaining(ago(0))]), Health::Ok, "k of n holds for complaints too");
     assert_eq!(health(&ok(), &[failed(ago(10)), complaining(ago(5)), failed(ago(0))]), Health::Degraded, "three bad ones, two of them failures");
+}
+
+#[test]
+fn row32_a_slow_answer_is_a_complaint_so_slow_is_degraded_and_never_down() {
+    let rule = Detection { slow: Some(Span::from_millis(500)), ..rule() };
+    assert!(rule.mistakes().is_empty());
+    let took = |millis, sample: Sample| rule.paced(Sample { took: Span::from_millis(millis), ..sample });
+    let samples = [10, 5, 0].map(|seconds| took(950, good(ago(seconds))));
+    let slow = judge(&ok(), &samples, &rule, now());
+    assert_eq!((slow.health, slow.since), (Health::Degraded, Some(ago(10))));
+    assert_eq!(slow.why, "3 of the last 3 probes complained, latest: answered in 950 ms, slower than 500 ms");
+    assert!(took(500, good(ago(0))).is_good(), "as long as it may take");
+    for said in [complaining(ago(0)), failed(ago(0))] {
+        assert_eq!(took(950, said.clone()).outcome, said.outcome, "what was wrong with it stays what is said");
+    }
+    assert!(Detection::default().paced(Sample { took: Span::from_secs(60), ..good(ago(0)) }).is_good(), "nothing is too slow unless declared");
+    let long = Detection { slow: Some(Span::from_secs(3)), ..rule }.mistakes();
+    assert_eq!(long, ["slow is 3s, and after 2s there is no answer to complain of"]);
 }
 
 #[test]

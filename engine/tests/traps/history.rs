@@ -81,6 +81,21 @@ fn beyond6_would_have_failed_over_four_times_and_three_recovered_within_a_minute
 }
 
 #[test]
+fn row32_what_was_slow_is_a_complaint_when_it_is_judged_again_and_no_failover() {
+    let rule = Detection { slow: Some(Span::from_millis(500)), ..rule() };
+    let seen: Vec<Sample> =
+        (0..20).map(|at| rule.paced(Sample { took: Span::from_millis(if at < 4 { 20 } else { 950 }), ..good(beat(at)) })).collect();
+    let stretches = recorded(&seen);
+    assert_eq!(stretches.iter().map(|stretch| (stretch.good, stretch.complained, stretch.failed)).collect::<Vec<_>>(), [(4, 0, 0), (0, 16, 0)]);
+    assert_eq!(stretches[1].said.as_deref(), Some("answered in 950 ms, slower than 500 ms"));
+    let strictest = Proposal { rule: Detection { failures: 1, samples: 1, ..rule }, wait: Span::ZERO };
+    assert_eq!(replay(&stretches, strictest, Period { from: now(), until: beat(20) }).in_words(), "would not have failed over");
+    let of = Subject::Endpoint { service: id("api"), region: id("us-east-1") };
+    let track = Track { of, observer: "server".to_owned(), stretches, cut: false };
+    assert_eq!(verdict_at(&track, &rule, beat(19)).0.health, Health::Degraded, "as it was judged then");
+}
+
+#[test]
 fn f9_time_in_which_nobody_looked_is_a_gap_and_no_failover() {
     let replay = replayed("....xx          xx.....", proposal(3, 3, 0));
     assert_eq!(replay.in_words(), "would not have failed over", "two and two with silence between are not four");

@@ -5,6 +5,7 @@ use super::layout::{Layout, write_private};
 use super::map::{self, Map, PG_NODES, PgNode, Place, REGIONS, SERVICES, Service};
 use super::nodes::{Nodes, plain};
 use super::relay::World;
+use super::slowness;
 use crate::agent::processes::{self, Process};
 use crate::agent::{fence, start};
 use anyhow::{Context as _, bail};
@@ -149,7 +150,14 @@ impl Platform {
         }
     }
 
-    /// Continues what hangs, starts what is dead. `force` lifts a fence, never the guard of an unfinished rewind.
+    /// Has a service answer only after so long.
+    pub fn slow(&self, name: &str, millis: u64) -> anyhow::Result<String> {
+        let Target::Service(..) = self.find(name)? else { bail!("only services can be slowed; {name} can be killed or made to hang") };
+        slowness::begin(&self.layout, name, millis)?;
+        Ok(format!("{name} answers after {millis} ms"))
+    }
+
+    /// Continues what hangs, starts what is dead, ends what is slow. `force` lifts a fence, never the guard of an unfinished rewind.
     pub async fn heal(&self, name: &str, force: bool) -> anyhow::Result<String> {
         let target = self.find(name)?;
         let members = self.members(&target)?;
@@ -157,12 +165,16 @@ impl Platform {
         if let Target::Node(node) = &target {
             self.may_heal(node, force)?;
         }
+        let was_slow = slowness::end(&self.layout, name)?;
         let stopped: Vec<&Process> = members.iter().filter(|p| p.is_stopped_by_signal()).collect();
         if !stopped.is_empty() {
             for process in &stopped {
                 process.signal(Signal::CONT)?;
             }
             return Ok(format!("{name} goes on ({} processes continued)", stopped.len()));
+        }
+        if !members.is_empty() && was_slow {
+            return Ok(format!("{name} answers at its own pace again"));
         }
         if !members.is_empty() {
             return Ok(format!("{name} is running, nothing to heal"));

@@ -1,5 +1,6 @@
 //! A stand-in for one of the guide's services in one region: an HTTP process with `/health`. It says of itself that it is one.
 
+use super::slowness;
 use anyhow::Context as _;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -33,6 +34,8 @@ pub struct Arguments {
 
 struct Service {
     arguments: Arguments,
+    /// What the lab calls it.
+    instance: String,
     started: chrono::DateTime<Utc>,
     database: Option<Mutex<Database>>,
 }
@@ -46,23 +49,27 @@ struct Database {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let instance = format!("{}.{}", arguments.name, arguments.region);
     let database = match (arguments.database, &arguments.password_file) {
         (Some(address), Some(file)) => {
             let password = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             let mut config = tokio_postgres::Config::new();
             config.hostaddr(address.ip()).port(address.port()).user("app").password(password.trim()).dbname("users");
-            config.application_name(format!("{}.{}", arguments.name, arguments.region));
+            config.application_name(&instance);
             Some(Mutex::new(Database { config, client: None }))
         }
         _ => None,
     };
     let listener = tokio::net::TcpListener::bind(arguments.listen).await.with_context(|| format!("cannot listen on {}", arguments.listen))?;
-    let service = Arc::new(Service { arguments, started: Utc::now(), database });
+    let service = Arc::new(Service { arguments, instance, started: Utc::now(), database });
     let router = Router::new().route("/", get(health)).route("/health", get(health)).with_state(service);
     axum::serve(listener, router).await.context("the service's HTTP server failed")
 }
 
 async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<serde_json::Value>) {
+    if let Some(pause) = slowness::of(&service.arguments.folder, &service.instance) {
+        tokio::time::sleep(pause).await;
+    }
     let began = Instant::now();
     let problem = match &service.database {
         None => None,

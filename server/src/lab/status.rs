@@ -3,6 +3,7 @@
 use super::haproxy;
 use super::map::{self, PG_NODES, PLACES, PgNode, Place, REGIONS, SERVICES, Service};
 use super::platform::{Life, Platform, Target};
+use super::slowness;
 use crate::agent::{fence, processes};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
@@ -89,6 +90,9 @@ pub struct ServiceState {
     pub life: Life,
     /// HTTP status of `/health` through the relay; `None`: no answer.
     pub health: Option<u16>,
+    /// How long it was told to wait before it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_ms: Option<u64>,
 }
 
 pub async fn status(platform: &Platform, client: &reqwest::Client) -> Status {
@@ -172,10 +176,11 @@ async fn database(platform: &Platform, node: &PgNode) -> anyhow::Result<Database
 }
 
 async fn service(platform: &Platform, client: &reqwest::Client, service: &'static Service, place: Place) -> ServiceState {
-    let address = platform.map.service(Place::Control, service, place);
+    let (name, address) = (map::instance(service, place), platform.map.service(Place::Control, service, place));
     let asked = client.get(format!("http://{address}/health")).timeout(Duration::from_secs(2)).send().await;
     ServiceState {
-        name: map::instance(service, place),
+        slow_ms: slowness::of(&platform.layout.folder, &name).map(|pause| pause.as_millis() as u64),
+        name,
         control_address: address.to_string(),
         life: platform.life(&Target::Service(service, place)),
         health: asked.ok().map(|r| r.status().as_u16()),
@@ -214,6 +219,7 @@ pub fn print(status: &Status) {
     }
     for service in &status.services {
         let health = service.health.map_or("no answer".into(), |code| format!("health {code}"));
+        let health = service.slow_ms.map_or(health.clone(), |ms| format!("{health}, SLOW: answers after {ms} ms"));
         println!("  {:<28} {:<22} {:<8} {health}", service.name, service.control_address, word(service.life));
     }
 }

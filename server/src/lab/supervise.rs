@@ -92,6 +92,7 @@ async fn start(platform: &Platform, synchronous: bool) -> anyhow::Result<Vec<Str
     let layout = &platform.layout;
     let tell = |text: &str| announce(layout, &Phase::Starting { text: text.into() });
     tell("agents and services")?;
+    super::slowness::forget(layout)?;
     platform.nodes.write_agent_files()?;
     for name in ["app", "lifeboat"] {
         layout.secret(name)?;
@@ -180,6 +181,7 @@ async fn obey(platform: &Platform, client: &reqwest::Client, order: Order) -> An
         Order::Status => return Answer::Status(Box::new(status::status(platform, client).await)),
         Order::Kill { name } => platform.kill(&name).await,
         Order::Hang { name } => platform.hang(&name).await,
+        Order::Slow { name, ms } => platform.slow(&name, ms),
         Order::Heal { name, force } => platform.heal(&name, force).await,
         Order::Cut { region } => platform.set_cut(&region, true),
         Order::Mend { region } => platform.set_cut(&region, false),

@@ -13,6 +13,7 @@ pub enum Order {
     Status,
     Kill { name: String },
     Hang { name: String },
+    Slow { name: String, ms: u64 },
     Heal { name: String, force: bool },
     Cut { region: String },
     Mend { region: String },

@@ -14,7 +14,7 @@ use engine::{
     look::Look,
     noticing,
     picture::{EndpointView, Observations, SeenOn, TrafficView},
-    time::Instant,
+    time::{Instant, Span},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -145,8 +145,10 @@ impl Board {
                 self.see(&ObserverId::server(), subject, sample);
             }
             Sighting::Endpoint { observer, service, region, sample } => {
-                self.observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen_endpoint).last = Some(sample.clone());
-                self.see(&observer, Subject::Endpoint { service, region }, sample);
+                let subject = Subject::Endpoint { service: service.clone(), region: region.clone() };
+                let sample = self.paced(&subject, sample);
+                self.observed.endpoints.get_or_insert_with((service, region), unseen_endpoint).last = Some(sample.clone());
+                self.see(&observer, subject, sample);
             }
             Sighting::Report { observer, received, skew_ms, refused, samples } => {
                 if let Some(view) = self.observed.observers.get_mut(&observer) {
@@ -156,11 +158,14 @@ impl Board {
                 }
                 let alone = !self.desk.estate().server_observes;
                 for (service, region, sample) in samples {
+                    let shown = alone.then(|| (service.clone(), region.clone()));
+                    let subject = Subject::Endpoint { service, region };
+                    let sample = self.paced(&subject, sample);
                     // Where the server looks too, its own newest probe is the one that is shown.
-                    if alone && let Some(view) = self.observed.endpoints.get_mut(&(service.clone(), region.clone())) {
+                    if let Some(view) = shown.and_then(|of| self.observed.endpoints.get_mut(&of)) {
                         view.last = Some(sample.clone());
                     }
-                    self.see(&observer, Subject::Endpoint { service, region }, sample);
+                    self.see(&observer, subject, sample);
                 }
             }
             Sighting::Agent { region, sample, hosts } => {
@@ -200,9 +205,22 @@ impl Board {
         }
     }
 
+    /// What an answer of an endpoint shows under its rule, whoever saw it: observers report how long it took, and judge nothing.
+    fn paced(&self, endpoint: &Subject, sample: Sample) -> Sample {
+        match self.targets.get(endpoint) {
+            Some(target) => target.rule.paced(sample),
+            None => sample,
+        }
+    }
+
     /// Takes in what an observer saw across the network. After a stretch in which nothing answered it, all that it saw before
     /// is forgotten: that was its own network.
     fn see(&mut self, observer: &ObserverId, subject: Subject, sample: Sample) {
+        // Sent before the clock was set back, and answered after that.
+        let timeout = self.targets.get(&subject).map_or(Span::ZERO, |target| target.rule.timeout);
+        if Span::between(Utc::now(), sample.at) > timeout {
+            return;
+        }
         let regained = self.sights.get_mut(observer).and_then(|sight| sight.take_in(&sample));
         if let Some(since) = regained {
             for (_, target) in self.targets.iter_mut().filter(|(subject, _)| crosses_the_network(subject)) {
@@ -243,7 +261,12 @@ impl Board {
     /// Judges everything, so that silence becomes unknown. What has no new sample and is not silent yet costs nearly nothing.
     fn judge_all(&mut self) {
         let now = Utc::now();
-        self.wavered.extend(self.clock.look(now, std::time::Instant::now()));
+        if let Some(jump) = self.clock.look(now, std::time::Instant::now()) {
+            if matches!(jump, Event::ClockJumped { from, to } if to < from) {
+                self.set_back(now);
+            }
+            self.wavered.push(jump);
+        }
         self.observed.judged_at = Some(now);
         self.touched.clear();
         for (id, view) in &mut self.observed.observers {
@@ -254,6 +277,19 @@ impl Board {
             self.judge(&subject, now);
         }
         self.judge_regions();
+    }
+
+    /// The clock was set back: what is dated later than now must not stand before everything that is seen from here on.
+    fn set_back(&mut self, now: Instant) {
+        for target in self.targets.values_mut() {
+            target.panel.set_back(&target.rule, now);
+        }
+        for sight in self.sights.values_mut() {
+            sight.set_back(now);
+        }
+        for view in self.observed.observers.values_mut() {
+            view.reported = view.reported.map(|at| at.min(now));
+        }
     }
 
     fn judge_regions(&mut self) {

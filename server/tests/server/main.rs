@@ -10,6 +10,7 @@ mod accounts;
 mod approvals;
 mod backup;
 mod browser;
+mod clock;
 mod desks;
 mod notifications;
 mod observers;

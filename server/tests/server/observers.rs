@@ -18,13 +18,13 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 
 /// A service that answers well, or with 503 once it was told to fail.
-struct Web {
-    address: SocketAddr,
-    fails: Arc<AtomicBool>,
+pub struct Web {
+    pub address: SocketAddr,
+    pub fails: Arc<AtomicBool>,
 }
 
 impl Web {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, fails) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
         let told = fails.clone();
@@ -105,7 +105,7 @@ fn program(east: SocketAddr, west: SocketAddr) -> Program {
 }
 
 /// The events of that kind, oldest first.
-fn events(program: &Program, kind: &str) -> Vec<Value> {
+pub fn events(program: &Program, kind: &str) -> Vec<Value> {
     let shown = program.run(&["journal", "show", "--json", "--limit", "2000"]).fine();
     let entries: Vec<Value> = serde_json::from_str(&shown).unwrap();
     entries.into_iter().map(|entry| entry["event"].clone()).filter(|event| event["event"] == kind).collect()

@@ -80,7 +80,12 @@ impl Program {
 
     /// Starts `lifeboat serve` and waits until it says where it listens.
     pub fn serve(&self, log: &str) -> Running {
-        let mut child = self.command(&["serve"]).env("LIFEBOAT_LOG", log).spawn().unwrap();
+        self.serve_in(log, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn serve_in(&self, log: &str, environment: &[(&str, &Path)]) -> Running {
+        let mut child = self.command(&["serve"]).env("LIFEBOAT_LOG", log).envs(environment.iter().copied()).spawn().unwrap();
         let (mut out, mut err) = (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
         // Read while it runs: a full pipe would stop it.
         let errors = std::thread::spawn(move || {
