@@ -41,7 +41,7 @@ pub fn health(picture: &Picture, service: &Service, region: &RegionId) -> Shield
         return because(tone, &judgement.health.to_string(), judgement.since, vec![judgement.why.clone()]);
     }
     let reasons = vec![judgement.why.clone(), FLAPS.to_owned()];
-    because(Tone::worst([tone, Tone::Act].into_iter()), &format!("{}, flapping", judgement.health), judgement.since, reasons)
+    because(Tone::worst([tone, Tone::Act]), &format!("{}, flapping", judgement.health), judgement.since, reasons)
 }
 
 /// Row 37: what comes and goes is shown as that, also while it is there.
