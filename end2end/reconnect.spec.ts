@@ -35,9 +35,10 @@ test("a page that was open while the server was gone shows what a fresh one show
 
   await dashboard.kill();
   for (const page of open.values()) await expect(page.getByRole("banner")).toContainText(/reconnecting since \d\d:\d\d:\d\d/, { timeout: 30_000 });
-  // The world goes on without it, and somebody asks for something as soon as it is back.
+  // The world goes on without it; and when the pages hear it again, somebody asks for something.
   await lab.kill(`webhook-service.${EAST}`);
   await dashboard.start();
+  for (const page of open.values()) await expect(page.getByRole("banner")).toContainText(/live ·/, { timeout: 30_000 });
   const asked = await move(olga, "vector-database", "planned", [WEST], { timeout: 60_000 });
   const kinds = async () => (await dashboard.journal()).map(({ event }) => (event.event === "decided" ? `decided ${(event.decision as { scope: string }).scope}` : event.event));
   await expect.poll(kinds, { timeout: 40_000 }).toContain("decided service/webhook-service");
@@ -45,7 +46,6 @@ test("a page that was open while the server was gone shows what a fresh one show
   for (const path of paths) await test.step(path, async () => {
     const page = open.get(path);
     if (!page) throw new Error(path);
-    await expect(page.getByRole("banner")).toContainText(/live ·/, { timeout: 30_000 });
     const fresh = await page.context().newPage();
     await expect(async () => {
       await fresh.goto(path);

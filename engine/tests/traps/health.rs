@@ -68,7 +68,8 @@ fn f9_what_always_runs_into_a_long_time_out_is_down_and_never_silent_in_between(
     for round in (1..20).rev() {
         // Sent when the one before was given up; known when it is given up itself, and judged until the next one is known.
         series.push(Sample { took: rule.timeout, ..failed(ago(3 * round + 3)) });
-        for later in [3 * round, 3 * round - 1, 3 * round - 2].map(ago) {
+        let just_before_the_next = ago(3 * round - 3) - Span::from_millis(1).as_delta();
+        for later in [ago(3 * round), ago(3 * round - 2), just_before_the_next] {
             let verdict = series.judge(&rule, later);
             assert!(!verdict.why.contains("no probe since"), "{}", verdict.why);
         }
