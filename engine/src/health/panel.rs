@@ -36,11 +36,8 @@ pub struct Panel {
     quorum: u32,
     judgement: Judgement,
     doubtful: bool,
-    /// When what is known of it last changed, newest last; at most `FLAPS` are kept. What observers cannot see for a while comes
-    /// and goes with them: that it was unknown in between is no change.
+    /// When the health last changed, newest last; at most `FLAPS` are kept.
     changes: Vec<Instant>,
-    /// The last health that was no “unknown”.
-    known: Health,
     next: Next,
 }
 
@@ -82,7 +79,7 @@ impl Panel {
         let seat = |observer, place| Seat { observer, place, series: Series::default() };
         let others = observers.into_iter().map(|(observer, place)| seat(observer, Some(place)));
         let seats = std::iter::once(seat(ObserverId::server(), None)).chain(others).collect();
-        Self { seats, quorum, judgement: Judgement::never_measured(), doubtful: false, changes: Vec::new(), known: Health::Unknown, next: Next::Now }
+        Self { seats, quorum, judgement: Judgement::never_measured(), doubtful: false, changes: Vec::new(), next: Next::Now }
     }
 
     /// Takes in what an observer saw. One that has no seat is not heard.
@@ -132,14 +129,11 @@ impl Panel {
             }
             _ => together(&self.votes(sights), self.quorum),
         };
-        if judgement.health != Health::Unknown && judgement.health != self.known {
-            if self.known != Health::Unknown {
-                if self.changes.len() == Self::FLAPS {
-                    self.changes.remove(0);
-                }
-                self.changes.push(now);
+        if judgement.health != self.judgement.health {
+            if self.changes.len() == Self::FLAPS {
+                self.changes.remove(0);
             }
-            self.known = judgement.health;
+            self.changes.push(now);
         }
         (self.judgement, self.doubtful) = (judgement, doubtful);
         let silences = self.seats.iter().filter_map(|seat| Some(seat.series.last()?.at + rule.silence().as_delta()));

@@ -39,7 +39,8 @@ impl Picture {
     pub fn unseen_promotion(&self, id: &ClusterId) -> Option<Promotion<'_>> {
         let view = self.observed.clusters.get(id)?;
         let last = self.operations_of(id).filter_map(Operation::promoted).max_by_key(|promotion| promotion.at)?;
-        last.is_unseen_in(view, self.now).then_some(last)
+        // Of one that was given up nobody knows whether it came about: then what is seen has the word.
+        (last.done && last.is_unseen_in(view, self.now)).then_some(last)
     }
 
     /// `None` where no such cluster is declared.
