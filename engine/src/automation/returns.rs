@@ -13,7 +13,8 @@ use crate::{
 use std::collections::BTreeSet;
 
 /// The requests for a return that is possible now: the region was well for the dwell time, the data is back, and no rule stands
-/// in the way. What `fails` is decided about otherwise. Each is asked for once after clients were moved; again only when somebody has taken note of how that ended.
+/// in the way. What `fails` is decided about otherwise. Each is asked for once after clients were moved; again only when
+/// somebody has taken note of how that ended.
 pub(super) fn requests(survey: &Survey, look: &Look, fails: &BTreeSet<Scope>, mut new_id: impl FnMut() -> OperationId) -> Vec<Event> {
     let services = look.services(survey.picture).into_iter().filter(|service| service.traffic.is_some());
     let wanted = services.filter(|service| !fails.contains(&Scope::Service(service.id.clone()))).filter_map(|service| possible(survey, service));
@@ -40,9 +41,10 @@ fn possible(survey: &Survey, service: &Service) -> Option<Plan> {
         return None;
     }
     let moved = picture.records.routes.get(&service.id)?.since;
-    let asked = |id: &AccountName| *id == AccountName::lifeboat();
-    let mut before = survey.operations_on(&scope).iter().filter(|operation| operation.plan.kind == OperationKind::Failback);
-    let asked_already = before.any(|operation| asked(&operation.requested.by) && operation.requested.at >= moved && operation.acknowledged.is_none());
+    let asked_already = survey.operations_on(&scope).iter().any(|operation| {
+        let ours = operation.plan.kind == OperationKind::Failback && operation.requested.by == AccountName::lifeboat();
+        ours && operation.requested.at >= moved && operation.acknowledged.is_none()
+    });
     let mut scopes = vec![scope.clone()];
     scopes.extend(strategy.regions().cloned().map(Scope::Region));
     if asked_already || survey.holder_of(&scope).is_some() || survey.is_being_evacuated(&scope) || !restrained(picture, &scopes).is_empty() {

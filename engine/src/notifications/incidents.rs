@@ -6,11 +6,11 @@ use crate::{
     automation::{Case, Hold, Verdict},
     estate::{Detection, Service},
     failover::{Mode, Operation, State, traffic},
-    findings::Severity,
+    findings::{Complaint, Severity},
     health::Health,
     id::{ClusterId, RegionId, Scope, ServiceId},
     journal::Exposure,
-    picture::{ObserverView, Picture, RouteStanding},
+    picture::{ObserverView, Picture, RouteStanding, names},
     restraints::Restraint,
     survey::Survey,
     time::{Instant, Span},
@@ -210,9 +210,14 @@ impl Found<'_> {
         for cluster in self.picture.estate.clusters.iter().filter(|cluster| cluster.router.is_some()) {
             let topic = Topic::Misrouted(cluster.id.clone());
             let Some(standing) = self.picture.route_of(&cluster.id) else { continue };
-            let severity = match standing {
-                RouteStanding::Closed | RouteStanding::Elsewhere { .. } => Severity::Lost,
-                RouteStanding::Unknown { .. } | RouteStanding::NobodyWrites { .. } if self.is_known(&topic) => Severity::Act,
+            let (severity, complaint) = match standing {
+                RouteStanding::Closed => (Severity::Lost, Complaint::RouteClosed),
+                RouteStanding::Elsewhere { routed, writable } => (Severity::Lost, Complaint::RoutedElsewhere { routed, writable }),
+                RouteStanding::Unknown { why } if self.is_known(&topic) => (Severity::Act, Complaint::RouteUnknown { why }),
+                RouteStanding::NobodyWrites { routed } if self.is_known(&topic) => {
+                    let why = format!("no one node takes writes, and they are sent to {}", names(&routed));
+                    (Severity::Act, Complaint::RouteUnknown { why })
+                }
                 _ => continue,
             };
             let scope = Scope::Cluster(cluster.id.clone());
@@ -221,7 +226,7 @@ impl Found<'_> {
             let fails = self.picture.records.cases.contains_key(&scope).then(|| Hush::Follows { from: format!("the failure of {}", cluster.id) });
             let hush = follows.or(fails).or_else(|| self.maintained(&scope, &[])).or_else(|| self.being_moved(&scope));
             let (since, grace) = (self.since(&topic, None), self.window_of_cluster(&scope));
-            self.add(topic, since, severity, words::misrouted(&cluster.id, &standing), hush, grace);
+            self.add(topic, since, severity, words::misrouted(&cluster.id, &complaint), hush, grace);
         }
     }
 

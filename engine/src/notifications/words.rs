@@ -8,7 +8,7 @@ use crate::{
     findings::Complaint,
     id::{ClusterId, RegionId, Scope, ServiceId},
     journal::Exposure,
-    picture::{Picture, RouteStanding, names},
+    picture::Picture,
     survey::Survey,
 };
 use std::collections::BTreeSet;
@@ -143,17 +143,8 @@ pub(super) fn strayed(picture: &Picture, service: &ServiceId, seen: &BTreeSet<Re
     Words::new(title, complaint.remedy(), format!("/failover/{service}"))
 }
 
-pub(super) fn misrouted(cluster: &ClusterId, standing: &RouteStanding) -> Words {
-    let page = format!("/databases/{cluster}");
-    let complaint = match standing {
-        RouteStanding::Elsewhere { routed, writable } => Complaint::RoutedElsewhere { routed: routed.clone(), writable: writable.clone() },
-        RouteStanding::Unknown { why } => Complaint::RouteUnknown { why: why.clone() },
-        RouteStanding::NobodyWrites { routed } => {
-            Complaint::RouteUnknown { why: format!("no one node takes writes, and they are sent to {}", names(routed)) }
-        }
-        RouteStanding::Closed | RouteStanding::NoRouter | RouteStanding::Right { .. } => Complaint::RouteClosed,
-    };
-    Words::new(format!("{cluster}: {complaint}"), complaint.remedy(), page)
+pub(super) fn misrouted(cluster: &ClusterId, complaint: &Complaint) -> Words {
+    Words::new(format!("{cluster}: {complaint}"), complaint.remedy(), format!("/databases/{cluster}"))
 }
 
 pub(super) fn too_few_observers(quorum: u32, counted: usize) -> Words {

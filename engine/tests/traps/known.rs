@@ -3,39 +3,19 @@
 
 use crate::{
     realm::{BILLING, EAST as EAST_REGION, Realm, SHOP, WEST as WEST_REGION, blockers, regions, requests},
-    world::{Book, EAST, WEST, World, ago, approve, id, judged, now, operation_id, person, request},
+    world::{EAST, WEST, World, ago, id, judged, now, west_promoted},
 };
 use engine::{
     databases::{Protection, RoutedTo},
-    failover::{Action, Mode, OperationKind, Promotion, State, StepState},
+    failover::{Action, Mode, OperationKind, Promotion, State},
     findings::{Complaint, Severity},
     health::Health,
     id::NodeId,
-    journal::{Actor, Command, Event, ObserverStanding, Refusal},
+    journal::{Command, Event, ObserverStanding, Refusal},
     notifications::{Hush, Incident, Topic, incidents},
     picture::{ObserverView, Picture, RouteStanding},
     time::Span,
 };
-
-/// The west was promoted nine seconds ago, by a switchover that has succeeded a second later.
-fn west_promoted() -> World {
-    let mut world = World::healthy();
-    let plan = world.plan(OperationKind::Switchover, Some(WEST));
-    let mut book = Book::with_people();
-    book.act(&person("ann"), &request(1, &plan), ago(60)).unwrap();
-    book.act(&person("bob"), &approve(1, &plan, &plan), ago(60)).unwrap();
-    let id = operation_id(1);
-    book.write(&Actor::Lifeboat, &Event::OperationStarted { id }, ago(60)).unwrap();
-    for (step, planned) in plan.steps.iter().enumerate() {
-        if matches!(planned.action, Action::Promote { .. } | Action::OpenRoute { .. }) {
-            book.write(&Actor::Lifeboat, &Event::StepStarted { id, step }, ago(10)).unwrap();
-            book.write(&Actor::Lifeboat, &Event::StepEnded { id, step, state: StepState::Done, said: "done".to_owned() }, ago(9)).unwrap();
-        }
-    }
-    book.write(&Actor::Lifeboat, &Event::OperationSucceeded { id }, ago(8)).unwrap();
-    world.records = book.records;
-    world
-}
 
 fn open(picture: &Picture, topic: &str) -> Option<Incident> {
     incidents(picture, &[]).into_iter().find(|incident| incident.key.topic.to_string() == topic)

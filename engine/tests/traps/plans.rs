@@ -1,11 +1,11 @@
 //! Plans: D5 to D9, D13, D16, F5, F6, F7, F21 and rows 53, 55, 56: what a plan does, in which order, and what stops it.
 
-use crate::world::{Book, EAST, REPLICA, WEST, World, ago, approve, id, judged, operation_id, person, request};
+use crate::world::{EAST, REPLICA, WEST, World, ago, id, judged, west_promoted};
 use engine::{
     databases::LossBound,
-    failover::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan, StepState},
+    failover::{Action, Blocker, FenceMeans, OnFailure, OperationKind, Plan},
     health::Health,
-    journal::{Actor, Event},
+    journal::Event,
     noticing,
 };
 
@@ -223,22 +223,6 @@ fn no_router_or_a_silent_one_stops_every_move() {
     assert!(matches!(world.plan(OperationKind::Switchover, None).hard_blockers()[..], [Blocker::RouterSilent { .. }]));
     world.estate.clusters[0].router = None;
     assert!(matches!(world.plan(OperationKind::Switchover, None).hard_blockers()[..], [Blocker::NoRouter]));
-}
-
-/// The west was promoted nine seconds ago, by a switchover that has succeeded.
-fn west_promoted() -> World {
-    let mut world = World::healthy();
-    let plan = world.plan(OperationKind::Switchover, Some(WEST));
-    let mut book = Book::with_people();
-    book.act(&person("ann"), &request(1, &plan), ago(60)).unwrap();
-    book.act(&person("bob"), &approve(1, &plan, &plan), ago(60)).unwrap();
-    let (id, step) = (operation_id(1), promote(&plan));
-    book.write(&Actor::Lifeboat, &Event::OperationStarted { id }, ago(60)).unwrap();
-    book.write(&Actor::Lifeboat, &Event::StepStarted { id, step }, ago(10)).unwrap();
-    book.write(&Actor::Lifeboat, &Event::StepEnded { id, step, state: StepState::Done, said: "promoted".to_owned() }, ago(9)).unwrap();
-    book.write(&Actor::Lifeboat, &Event::OperationSucceeded { id }, ago(8)).unwrap();
-    world.records = book.records;
-    world
 }
 
 #[test]

@@ -5,7 +5,7 @@ use engine::{
     access::Role,
     databases::{ClusterView, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
     estate::{Cluster, Estate},
-    failover::{OperationKind, Plan},
+    failover::{Action, OperationKind, Plan, StepState},
     health::{Health, Judgement, Outcome, Sample},
     id::{AccountName, ClusterId, NodeId, OperationId},
     journal::{
@@ -334,4 +334,24 @@ pub fn approve(number: u128, plan: &Plan, plan_now: &Plan) -> Command {
         accept_loss: false,
         reason: "agreed on the call".to_owned(),
     }
+}
+
+/// The west was promoted nine seconds ago, by a switchover that has succeeded a second later.
+pub fn west_promoted() -> World {
+    let mut world = World::healthy();
+    let plan = world.plan(OperationKind::Switchover, Some(WEST));
+    let mut book = Book::with_people();
+    book.act(&person("ann"), &request(1, &plan), ago(60)).unwrap();
+    book.act(&person("bob"), &approve(1, &plan, &plan), ago(60)).unwrap();
+    let id = operation_id(1);
+    book.write(&Actor::Lifeboat, &Event::OperationStarted { id }, ago(60)).unwrap();
+    for (step, planned) in plan.steps.iter().enumerate() {
+        if matches!(planned.action, Action::Promote { .. } | Action::OpenRoute { .. }) {
+            book.write(&Actor::Lifeboat, &Event::StepStarted { id, step }, ago(10)).unwrap();
+            book.write(&Actor::Lifeboat, &Event::StepEnded { id, step, state: StepState::Done, said: "done".to_owned() }, ago(9)).unwrap();
+        }
+    }
+    book.write(&Actor::Lifeboat, &Event::OperationSucceeded { id }, ago(8)).unwrap();
+    world.records = book.records;
+    world
 }

@@ -1,5 +1,6 @@
 //! What an operation that has ended without would leave standing: the silences it made, and what its hooks began before it.
-//! A silence that could not be ended is tried again until it ends by itself; a hook is run once.
+//! A silence that could not be ended is tried again until it ends by itself; a hook is run once, and again
+//! only where the journal could not take down that it was.
 
 use super::{act::Acting, monitoring};
 use crate::{connections::Connections, desk::Desk};
