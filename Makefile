@@ -25,10 +25,11 @@ endif
 LIFEBOAT := target/release/lifeboat
 # What is off in a plain `cargo build` and on here, so that it is linted and tested, and nothing is compiled twice.
 FEATURES := --features server/aws
-# Where the library is built from source, it is built for size, and what panics does not say in which line: `make dev` does.
+# Where the library is built from source, it is built for size, and what panics says nothing: `make dev` does. That makes the
+# download a thirtieth smaller.
 ifneq ($(filter -Zbuild-std=%,$(WASM_ARGS)),)
 WASM_STD := $(WASM_ARGS) -Zbuild-std-features=optimize_for_size
-SITE_ENV := $(WASM_ENV) CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--cfg=erase_components -Zlocation-detail=none"
+SITE_ENV := $(WASM_ENV) CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--cfg=erase_components -Zlocation-detail=none -Zfmt-debug=none -Zunstable-options -Cpanic=immediate-abort"
 endif
 WASM := --package app --lib --no-default-features --features hydrate --target wasm32-unknown-unknown \
 	--target-dir target/front --profile wasm-release $(WASM_STD)

@@ -118,10 +118,11 @@ pub struct ProbesQuery {
     pub period: Period,
 }
 
-/// What one observer's probes would have led to, one answer for each rule that was proposed.
+/// What the probes of one observer, or of all together, would have led to, one answer for each rule that was proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
-    pub observer: String,
+    /// `None` for all together.
+    pub observer: Option<String>,
     pub replays: Vec<Replay>,
     /// There is more in the period than is read at once: only what begins then was judged.
     pub cut: Option<Instant>,
@@ -136,7 +137,7 @@ pub trait Port: Send + Sync + 'static {
     async fn history(&self, viewer: &Viewer, query: HistoryQuery) -> Result<Vec<Entry>, Fault>;
     /// What probes saw, with what is not written yet. Of very much only the newest is read, and said to be.
     async fn probes(&self, viewer: &Viewer, query: ProbesQuery) -> Result<Vec<Track>, Fault>;
-    /// The same, judged by each proposed rule. Takes its time where much was recorded, and holds nothing else up.
+    /// The same, judged by each proposed rule: all observers together, where there are several, then each by itself. Takes its time where much was recorded, and holds nothing else up.
     async fn replay(&self, viewer: &Viewer, query: ProbesQuery, proposals: Vec<Proposal>) -> Result<Vec<Replayed>, Fault>;
     /// The marks of the last hour of each target, oldest first; asks no disk.
     fn recent(&self, viewer: &Viewer, of: &[Subject]) -> Result<Vec<Vec<Mark>>, Fault>;

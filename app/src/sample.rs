@@ -184,7 +184,7 @@ fn estate() -> Estate {
         server_observes: true,
         monitoring: Vec::new(),
         name: "sample".to_owned(),
-        detection: Detection { interval: Span::from_secs(1), timeout: Span::from_secs(1), failures: 3, samples: 3, recoveries: 3, slow: None },
+        detection: Detection { interval: Span::from_secs(1), timeout: Span::from_secs(1), ..Detection::default() },
         regions: vec![region("us-east-1"), region("us-west-2")],
         services: vec![Service {
             id: id("user-database"),

@@ -3,14 +3,12 @@
 //! answers “why did nothing fail over at 02:13?” (row 98).
 
 use crate::{
-    estate::{Detection, FailoverMode, Service},
-    failover::{Change, Mode, Operation, OperationKind, Plan, State, evacuation, halting, traffic},
-    health::Health,
-    id::{AccountName, ClusterId, OperationId, RegionId, Scope, ServiceId},
-    journal::{Event, Subject},
+    estate::{Detection, FailoverMode},
+    failover::{Change, Mode, Operation, Plan, State, evacuation, halting},
+    id::{OperationId, Scope, ServiceId},
+    journal::Event,
     look::Look,
     picture::Picture,
-    restraints::Restraint,
     survey::Survey,
     time::{Instant, Span},
 };
@@ -20,7 +18,10 @@ use std::{
     fmt,
 };
 
+mod failures;
+mod holds;
 mod returns;
+pub use holds::{Hold, held_beforehand, held_from_moving, held_since};
 
 /// What the product decided about one failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ pub struct Decision {
     pub trouble: Vec<String>,
     /// Where it would go; absent where nowhere.
     pub target: Option<String>,
+    /// A service it needs that fails too, and is the likely cause (row 35).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<ServiceId>,
+    /// The rule by which it counts as failing: thresholds as they were then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Detection>,
     /// Everything that holds the product back; empty where nothing does.
     pub holds: Vec<Hold>,
     /// The declared mode it follows.
@@ -67,64 +74,16 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// One thing that holds the product back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "kebab-case", tag = "hold")]
-pub enum Hold {
-    #[error("{}{}: {reason} ({by})", what.in_words(), until.map(|until| format!(" until {}", until.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default())]
-    Restrained { what: Restraint, by: String, until: Option<Instant>, reason: String },
-    #[error("the wait of {wait} after the verdict is over at {}", until.format("%H:%M:%S UTC"))]
-    Waiting { until: Instant, wait: Span },
-    #[error("cooldown until {}: {kind} {} ended at {}; acknowledging it ends the cooldown", until.format("%H:%M:%S UTC"), operation.short(), ended.format("%H:%M:%S UTC"))]
-    Cooldown { until: Instant, operation: OperationId, kind: OperationKind, ended: Instant },
-    #[error("the {kind} {} holds it and is {state}", operation.short())]
-    HeldBy { operation: OperationId, kind: OperationKind, state: State },
-    #[error("the last run ({kind} {}) is {state} and nobody has acknowledged it", operation.short())]
-    LastRun { operation: OperationId, kind: OperationKind, state: State },
-    #[error("{kind} {} was {state} by a person during this failure", operation.short())]
-    Declined { operation: OperationId, kind: OperationKind, state: State },
-    #[error("what was asked for became void {times} times during this failure")]
-    KeepsChanging { times: usize },
-    #[error("{blocker}")]
-    Blocked { name: String, blocker: String },
-    #[error("it needs {}, and {why}: it is the cause that must be dealt with", cluster)]
-    CausedBy { cluster: ClusterId, why: String },
-    #[error("{region} fails as a whole; evacuate it, instead of moving each service by itself")]
-    RegionFails { region: RegionId },
-    #[error("other probes fail too and have no verdict yet; waiting for them, at most until {}", until.format("%H:%M:%S UTC"))]
-    Settling { until: Instant },
-    #[error("nothing else was seen to answer since it began, so it is as likely that those who look are cut off as that this failed")]
-    ObserverSuspect,
-    #[error("it changes back and forth ({why}); nothing is moved before it stays down")]
-    Flapping { why: String },
-}
-
-impl Hold {
-    /// The kind of hold without its details: what makes one decision another.
-    fn name(&self) -> String {
-        match self {
-            Hold::Restrained { what, .. } => what.to_string(),
-            Hold::Waiting { .. } => "waiting".to_owned(),
-            Hold::Cooldown { .. } => "cooldown".to_owned(),
-            Hold::HeldBy { operation, .. } => format!("held-by {operation}"),
-            Hold::LastRun { operation, .. } => format!("last-run {operation}"),
-            Hold::Declined { operation, .. } => format!("declined {operation}"),
-            Hold::KeepsChanging { .. } => "keeps-changing".to_owned(),
-            Hold::Blocked { name, .. } => format!("blocked {name}"),
-            Hold::CausedBy { cluster, .. } => format!("caused-by {cluster}"),
-            Hold::RegionFails { region } => format!("region-fails {region}"),
-            Hold::Settling { .. } => "settling".to_owned(),
-            Hold::ObserverSuspect => "observer-suspect".to_owned(),
-            Hold::Flapping { .. } => "flapping".to_owned(),
-        }
-    }
-}
-
 impl Decision {
+    /// Whether something it needs fails too, and is the likely cause.
+    pub fn follows_something(&self) -> bool {
+        self.follows.is_some() || self.holds.iter().any(|hold| matches!(hold, Hold::CausedBy { .. }))
+    }
     /// Whether `other` would tell a reader nothing new.
     fn says_the_same_as(&self, other: &Decision) -> bool {
         let holds = |decision: &Decision| decision.holds.iter().map(Hold::name).collect::<BTreeSet<_>>();
-        self.verdict == other.verdict && self.target == other.target && self.mode == other.mode && holds(self) == holds(other)
+        let same = self.verdict == other.verdict && self.target == other.target && self.mode == other.mode && self.follows == other.follows;
+        same && holds(self) == holds(other)
     }
 }
 
@@ -151,14 +110,10 @@ pub struct Considered {
     pub plan: Option<Plan>,
 }
 
-/// At most so many requests of the product become void in one failure before a person must ask.
-const MOST_VOIDED: usize = 3;
 /// So many decisions about one failure are recorded at once; what goes back and forth after that is recorded once in
 /// `REPEATED`, so that a probe that fails every other time cannot fill the journal in a long outage.
 const AT_ONCE: u32 = 10;
 const REPEATED: Span = Span::from_mins(1);
-/// So many of what cannot be moved out of a region are named in a decision.
-const MOST_STAYING: usize = 5;
 
 /// What is to be recorded about automation as of now, with the requests that follow from new decisions. `new_id` gives
 /// each of them its id.
@@ -283,10 +238,10 @@ pub fn consider(picture: &Picture) -> Vec<Considered> {
 /// As `consider`, with plans that name only the service itself as affected.
 fn outlines(survey: &Survey, look: &Look) -> Vec<Considered> {
     let services = look.services(survey.picture).into_iter().filter(|service| service.traffic.is_some());
-    let mut considered: Vec<Considered> = services.filter_map(|service| consider_service(survey, service)).collect();
+    let mut considered: Vec<Considered> = services.filter_map(|service| failures::of_service(survey, service)).collect();
     if look.platform {
-        considered.extend(survey.picture.estate.clusters.iter().filter_map(|cluster| consider_cluster(survey, &cluster.id)));
-        considered.extend(survey.failed_regions().iter().filter_map(|region| consider_region(survey, region)));
+        considered.extend(survey.picture.estate.clusters.iter().filter_map(|cluster| failures::of_cluster(survey, &cluster.id)));
+        considered.extend(survey.failed_regions().iter().filter_map(|region| failures::of_region(survey, region)));
     }
     for Considered { decision, .. } in &mut considered {
         if let Some(hold) = held_by(survey, decision) {
@@ -307,275 +262,4 @@ fn in_full(survey: &Survey, plan: Plan) -> Plan {
         Some(affected) => Plan { affected, ..plan },
         None => plan,
     }
-}
-
-/// A region in which nothing answers: everything that is left to people there is asked for as one.
-fn consider_region(survey: &Survey, region: &RegionId) -> Option<Considered> {
-    let picture = survey.picture;
-    let plan = picture.under_rules(evacuation::outline(survey, region, Mode::Emergency)?);
-    let change = plan.evacuation()?;
-    let members: Vec<&Scope> = change.waves.iter().flatten().map(|member| &member.scope).collect();
-    let staying = || change.staying.iter();
-    let modes: Vec<FailoverMode> = members.iter().copied().chain(staying().map(|(scope, _)| scope)).map(|scope| mode_of(survey, scope)).collect();
-    let mode = if modes.contains(&FailoverMode::Manual) { FailoverMode::Manual } else { FailoverMode::SemiAutomatic };
-    // What the product moves by itself is gone in a moment. A database it never does.
-    let moved_by_itself = |scope: &&Scope| scope.service().is_some() && mode_of(survey, scope) == FailoverMode::Automatic;
-    if members.iter().all(moved_by_itself) && staying().all(|(scope, _)| moved_by_itself(&scope)) {
-        return None;
-    }
-    let mut trouble = vec![format!("nothing that is probed in {region} answers; {} clusters and services are to be moved", members.len())];
-    trouble.extend(staying().take(MOST_STAYING).map(|(scope, why)| format!("{} cannot be moved: {why}", scope.name())));
-    if let Some(more) = change.staying.len().checked_sub(MOST_STAYING).filter(|more| *more > 0) {
-        trouble.push(format!("{more} more cannot be moved"));
-    }
-    let scope = Scope::Region(region.clone());
-    let simulated = plan.is_simulated();
-    let mut decision =
-        Decision { scope, verdict: Verdict::Hold, since: plan.outage_since, trouble, target: None, holds: Vec::new(), mode, simulated };
-    let scopes = [decision.scope.clone()];
-    let ground = if picture.is_doubtful_in(region) { Ground::Doubtful } else { Ground::Firm };
-    decision.holds.extend(settling(survey, decision.since, &picture.estate.detection));
-    decision.holds.extend(holds(survey, &decision, &scopes, &plan, Pace { wait: Span::ZERO, cooldown: Span::ZERO, ground }));
-    decision.settle(false);
-    Some(Considered { decision, plan: Some(plan) })
-}
-
-fn mode_of(survey: &Survey, scope: &Scope) -> FailoverMode {
-    let estate = &survey.picture.estate;
-    let strategy = match scope {
-        Scope::Service(id) => survey.service(id).and_then(|service| estate.strategy_of(service)),
-        Scope::Cluster(id) => estate.cluster(id).and_then(|cluster| estate.strategy(cluster.strategy.as_ref()?)),
-        Scope::Region(_) => None,
-    };
-    strategy.map_or(FailoverMode::Manual, |strategy| strategy.failover)
-}
-
-/// Verdicts on what fails together come a moment apart; a decision between them would be about a part of the truth.
-fn settling(survey: &Survey, since: Option<Instant>, rule: &Detection) -> Option<Hold> {
-    let until = since? + rule.window().as_delta();
-    (survey.picture.now < until && survey.is_settling()).then_some(Hold::Settling { until })
-}
-
-/// The active regions are judged, whichever they are (traps F4 to F6).
-fn consider_service(survey: &Survey, service: &Service) -> Option<Considered> {
-    let (picture, id) = (survey.picture, &service.id);
-    let view = picture.observed.traffic.get(id)?;
-    let on = view.on.as_ref()?;
-    // What was read before an operation of ours ended shows where clients were, not where they are.
-    if picture.records.routes.get(id).is_some_and(|route| route.by.is_some() && on.at <= route.since) {
-        return None;
-    }
-    let judged = on.regions.iter().filter_map(|region| Some((region, traffic::health_in(picture, id, region)?)));
-    let down: Vec<_> = judged.filter(|(_, judgement)| judgement.health == Health::Down).collect();
-    if down.is_empty() {
-        return None;
-    }
-    let strategy = picture.estate.strategy_of(service);
-    let plan = picture.under_rules(traffic::outline(survey, id, Mode::Emergency, None)?);
-    let target = plan.target_in_words();
-    let since = down.iter().filter_map(|(_, judgement)| judgement.since).min();
-    let trouble = down.iter().map(|(region, judgement)| format!("{id} is down in {region}: {}", judgement.why)).collect();
-    let mut decision = Decision {
-        scope: Scope::Service(id.clone()),
-        verdict: Verdict::Hold,
-        since,
-        trouble,
-        target,
-        holds: Vec::new(),
-        mode: strategy.map_or(FailoverMode::Manual, |strategy| strategy.failover),
-        simulated: plan.is_simulated(),
-    };
-    let mut held_by: Vec<Scope> = down.iter().map(|(region, _)| Scope::Region((*region).clone())).collect();
-    held_by.push(decision.scope.clone());
-    let wait = strategy.map_or(Span::ZERO, |strategy| strategy.wait);
-    let cooldown = strategy.map_or(Span::ZERO, |strategy| strategy.cooldown);
-    if let Some((region, _)) = down.iter().find(|(region, _)| picture.is_flapping(id, region)) {
-        decision.holds.push(Hold::Flapping { why: format!("{id} in {region}") });
-    }
-    let rule = service.endpoints.iter().find(|endpoint| down.iter().any(|(region, _)| **region == endpoint.region));
-    decision.holds.extend(settling(survey, since, &rule.map_or(picture.estate.detection, |endpoint| picture.estate.detection_at(service, endpoint))));
-    // Where it is well somewhere, its own region fails and not what it needs.
-    let well = plan.traffic()?.regions.iter().any(|region| region.is_eligible());
-    for cluster in survey.clusters_needed(id).iter().filter(|_| !well) {
-        if let Some(why) = survey.trouble_of_cluster(&cluster.id) {
-            decision.holds.push(Hold::CausedBy { cluster: cluster.id.clone(), why: why.to_owned() });
-        }
-    }
-    let failed = survey.failed_regions();
-    if let Some((region, _)) = down.iter().find(|(region, _)| failed.contains(region)).filter(|_| decision.mode != FailoverMode::Automatic) {
-        decision.holds.push(Hold::RegionFails { region: (*region).clone() });
-    }
-    let ground = Ground::of(down.iter().map(|(region, _)| Subject::Endpoint { service: id.clone(), region: (*region).clone() }), picture);
-    decision.holds.extend(holds(survey, &decision, &held_by, &plan, Pace { wait, cooldown, ground }));
-    decision.settle(true);
-    Some(Considered { decision, plan: Some(plan) })
-}
-
-fn consider_cluster(survey: &Survey, id: &ClusterId) -> Option<Considered> {
-    let picture = survey.picture;
-    let (cluster, view) = picture.cluster(id)?;
-    let primary = view.primary()?;
-    if !view.writable().is_empty() || primary.judgement.health != Health::Down {
-        return None;
-    }
-    let strategy = cluster.strategy.as_ref().and_then(|id| picture.estate.strategy(id));
-    let plan = picture.outline(OperationKind::Failover, id, None)?;
-    let mut decision = Decision {
-        scope: Scope::Cluster(id.clone()),
-        verdict: Verdict::Hold,
-        since: primary.judgement.since,
-        trouble: vec![format!("{}, the primary, is down: {}", primary.node, primary.judgement.why)],
-        target: plan.target_in_words(),
-        holds: Vec::new(),
-        mode: strategy.map_or(FailoverMode::Manual, |strategy| strategy.failover),
-        simulated: false,
-    };
-    let held_by = [Scope::Region(primary.region.clone()), Scope::Service(cluster.service.clone()), decision.scope.clone()];
-    let ground = Ground::of(std::iter::once(Subject::Node { cluster: id.clone(), node: primary.node.clone() }), picture);
-    let (wait, cooldown) = strategy.map_or((Span::ZERO, Span::ZERO), |strategy| (strategy.wait, strategy.cooldown));
-    let pace = Pace { wait, cooldown, ground };
-    decision.holds.extend(settling(survey, decision.since, &picture.estate.detection_of(cluster)));
-    if survey.failed_regions().contains(&primary.region) {
-        decision.holds.push(Hold::RegionFails { region: primary.region.clone() });
-    }
-    decision.holds.extend(holds(survey, &decision, &held_by, &plan, pace));
-    decision.settle(false);
-    Some(Considered { decision, plan: Some(plan) })
-}
-
-impl Decision {
-    /// From mode and holds to the verdict. A promotion that was not asked for by a person is always approved by one.
-    fn settle(&mut self, may_start: bool) {
-        self.verdict = match self.mode {
-            _ if !self.holds.is_empty() => Verdict::Hold,
-            FailoverMode::Automatic if may_start => Verdict::Start,
-            FailoverMode::Automatic | FailoverMode::SemiAutomatic => Verdict::Request,
-            FailoverMode::Manual => Verdict::Recommend,
-        };
-    }
-}
-
-struct Pace {
-    wait: Span,
-    cooldown: Span,
-    ground: Ground,
-}
-
-/// What a failure is known by.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ground {
-    Firm,
-    /// An observer says so that saw nothing else answer.
-    Doubtful,
-}
-
-impl Ground {
-    fn of(mut subjects: impl Iterator<Item = Subject>, picture: &Picture) -> Self {
-        if subjects.any(|subject| picture.observed.doubtful.contains(&subject)) { Ground::Doubtful } else { Ground::Firm }
-    }
-}
-
-/// What would hold the product back if `scope` failed now, as far as that is known before anything fails: restraints, a
-/// cooldown, a last run that nobody took note of.
-pub fn held_beforehand(picture: &Picture, scope: &Scope) -> Vec<Hold> {
-    let cluster = scope.cluster().and_then(|id| picture.estate.cluster(id));
-    let strategy = match cluster {
-        Some(cluster) => cluster.strategy.as_ref().and_then(|id| picture.estate.strategy(id)),
-        None => scope.service().and_then(|id| picture.estate.strategy_of(picture.estate.service(id)?)),
-    };
-    let mut scopes = vec![scope.clone()];
-    scopes.extend(cluster.map(|cluster| Scope::Service(cluster.service.clone())));
-    let mut holds = restrained(picture, &scopes);
-    holds.extend(history(&Survey::of(picture), scope, picture.now, strategy.map_or(Span::ZERO, |strategy| strategy.cooldown)));
-    holds
-}
-
-/// What people have put in the way of an operation that the product asked for and nobody agreed to: a pause that came after the
-/// decision holds back what it led to, as long as that has not begun. Empty for what people asked for or approved.
-pub fn held_since(picture: &Picture, operation: &Operation) -> Vec<Hold> {
-    if operation.requested.by != AccountName::lifeboat() || operation.approved.is_some() {
-        return Vec::new();
-    }
-    let mut scopes = vec![operation.plan.scope()];
-    match &operation.plan.change {
-        Change::Traffic(change) => scopes.extend(change.leaving().into_iter().map(Scope::Region)),
-        Change::Database(change) => scopes.extend(picture.estate.cluster(&change.cluster).map(|cluster| Scope::Service(cluster.service.clone()))),
-        Change::Evacuation(_) => {}
-    }
-    restrained(picture, &scopes)
-}
-
-/// What keeps the product from moving the clients of a service by itself, also in the middle of an operation: the master
-/// switch, and a pause of everything or of the service.
-pub fn held_from_moving(picture: &Picture, service: &ServiceId) -> Vec<Hold> {
-    let stops = |hold: &Hold| matches!(hold, Hold::Restrained { what: Restraint::MasterSwitch | Restraint::Pause(_), .. });
-    restrained(picture, &[Scope::Service(service.clone())]).into_iter().filter(stops).collect()
-}
-
-fn restrained(picture: &Picture, scopes: &[Scope]) -> Vec<Hold> {
-    let applies = |what: &Restraint| match what {
-        Restraint::MasterSwitch | Restraint::Pause(None) => true,
-        Restraint::Pause(Some(scope)) | Restraint::Maintenance(scope) | Restraint::Acknowledged(scope) => scopes.contains(scope),
-        Restraint::Tests => false,
-    };
-    let in_force = picture.records.restraints.iter().filter(|(what, held)| applies(what) && !held.is_over(picture.now));
-    in_force
-        .map(|(what, held)| Hold::Restrained { what: what.clone(), by: held.by.to_string(), until: held.until, reason: held.reason.clone() })
-        .collect()
-}
-
-/// Everything that holds the product back from carrying out `plan`, not only the first thing.
-fn holds(survey: &Survey, decision: &Decision, scopes: &[Scope], plan: &Plan, pace: Pace) -> Vec<Hold> {
-    let picture = survey.picture;
-    let mut holds = restrained(picture, scopes);
-    if survey.is_observer_suspect() || pace.ground == Ground::Doubtful {
-        holds.push(Hold::ObserverSuspect);
-    }
-    let opened = picture.records.cases.get(&decision.scope).map_or(picture.now, |case| case.opened);
-    let wait_over = picture.records.counted_from(opened, picture.now) + pace.wait.as_delta();
-    if picture.now < wait_over {
-        holds.push(Hold::Waiting { until: wait_over, wait: pace.wait });
-    }
-    holds.extend(history(survey, &decision.scope, opened, pace.cooldown));
-    for blocker in &plan.blockers {
-        // The restraint itself was listed above.
-        if blocker.name() != "master-switch-off" {
-            holds.push(Hold::Blocked { name: blocker.name().to_owned(), blocker: blocker.to_string() });
-        }
-    }
-    holds
-}
-
-/// What earlier operations on the same thing mean: a cooldown that only an emergency starts, never a failback or another
-/// planned move, a failed run that a person must acknowledge (trap F11), a request that a person declined.
-fn history(survey: &Survey, scope: &Scope, opened: Instant, cooldown: Span) -> Vec<Hold> {
-    let now = survey.picture.now;
-    let ended: Vec<&Operation> =
-        survey.operations_on(scope).iter().copied().filter(|operation| operation.plan.mode() != Mode::Test && !operation.state.is_active()).collect();
-    let mut holds = Vec::new();
-    let ran = || ended.iter().filter(|operation| operation.started_at.is_some());
-    // A node that follows again and a route that is right again moved no writes: the failover before it still counts.
-    let moved = ran().filter(|operation| !operation.plan.kind.mends()).max_by_key(|operation| operation.ended_at);
-    let cools =
-        |operation: &&&Operation| operation.state == State::Succeeded && operation.mode() == Mode::Emergency && operation.acknowledged.is_none();
-    if let Some((operation, ended)) = moved.filter(cools).and_then(|operation| Some((operation, operation.ended_at?))) {
-        let until = survey.picture.records.counted_from(ended, now) + cooldown.as_delta();
-        if now < until {
-            holds.push(Hold::Cooldown { until, operation: operation.id, kind: operation.plan.kind, ended });
-        }
-    }
-    let last = ran().max_by_key(|operation| operation.ended_at);
-    if let Some(operation) = last.filter(|operation| operation.state != State::Succeeded && operation.acknowledged.is_none()) {
-        holds.push(Hold::LastRun { operation: operation.id, kind: operation.plan.kind, state: operation.state });
-    }
-    let since_then: Vec<_> = ended.iter().filter(|operation| operation.requested.at >= opened).collect();
-    let refused = |operation: &&&&Operation| matches!(operation.state, State::Declined | State::Cancelled) && operation.acknowledged.is_none();
-    if let Some(operation) = since_then.iter().rev().find(refused) {
-        holds.push(Hold::Declined { operation: operation.id, kind: operation.plan.kind, state: operation.state });
-    }
-    let times = since_then.iter().filter(|operation| operation.state == State::Void && operation.acknowledged.is_none()).count();
-    if times >= MOST_VOIDED {
-        holds.push(Hold::KeepsChanging { times });
-    }
-    holds
 }

@@ -16,13 +16,15 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 mod coarse;
+mod judging;
 mod line;
 mod recent;
 mod replay;
 pub use coarse::coarsen;
+pub use judging::verdict_at;
 pub use line::{Line, Taken};
 pub use recent::{Mark, Recent};
-pub use replay::{Ending, Outage, Period, Proposal, Replay, replay, verdict_at};
+pub use replay::{Ending, Outage, Period, Proposal, Replay, Witness, replay, replay_together};
 
 /// Runs younger than this are kept as they were recorded: a little more than the longest period that is replayed.
 pub const FINE: Span = Span::from_mins(8 * 24 * 60);

@@ -60,6 +60,15 @@ pub struct EndpointView {
     pub last: Option<Sample>,
     /// It changes back and forth (row 37).
     pub flapping: bool,
+    /// It counts as down, and whoever says so saw it well just now.
+    pub coming_back: bool,
+}
+
+impl EndpointView {
+    /// Nothing is known of it.
+    pub fn unseen() -> Self {
+        Self { judgement: Judgement::never_measured(), last: None, flapping: false, coming_back: false }
+    }
 }
 
 /// One observer.
@@ -337,6 +346,18 @@ impl Picture {
         let complains = |node: &NodeView| node.last_attempt.as_ref().is_some_and(|(_, complaint)| complaint.is_some());
         endpoints || self.observed.clusters.values().flat_map(|view| &view.nodes).any(|node| node.judgement.is_ok() && complains(node))
     }
+    /// What counts as down in a region and was seen well there just now; the first of it, where there is more.
+    pub(crate) fn comes_back_in(&self, region: &RegionId) -> Option<String> {
+        let endpoints = self.observed.endpoints.iter();
+        let mut services = endpoints.filter(|((_, of), view)| of == region && view.coming_back).map(|((service, _), _)| service.to_string());
+        let is_back = |node: &&NodeView| {
+            node.region == *region
+                && node.judgement.health == Health::Down
+                && node.last_attempt.as_ref().is_some_and(|(_, complaint)| complaint.is_none())
+        };
+        let mut nodes = self.observed.clusters.values().flat_map(|view| &view.nodes).filter(is_back).map(|node| node.node.to_string());
+        services.next().or_else(|| nodes.next()).map(|what| format!("{what} in {region}"))
+    }
     /// Whether anything in a region counts as down on the word of an observer that saw nothing else answer.
     pub(crate) fn is_doubtful_in(&self, region: &RegionId) -> bool {
         self.observed.doubtful.iter().any(|subject| match subject {
@@ -346,6 +367,10 @@ impl Picture {
             }
             Subject::Router { .. } | Subject::Traffic { .. } => false,
         })
+    }
+    /// Whether a service counts as down in a region and was seen well there just now.
+    pub(crate) fn is_coming_back(&self, service: &ServiceId, region: &RegionId) -> bool {
+        self.observed.endpoints.get(&(service.clone(), region.clone())).is_some_and(|view| view.coming_back)
     }
     /// Whether the verdict on a service in a region changes back and forth.
     pub fn is_flapping(&self, service: &ServiceId, region: &RegionId) -> bool {

@@ -16,6 +16,8 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
 };
 
+mod causes;
+
 /// Why a region takes nobody.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shut<'a> {

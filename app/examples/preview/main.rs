@@ -70,7 +70,7 @@ impl Port for Stage {
     async fn replay(&self, _viewer: &Viewer, query: ProbesQuery, proposals: Vec<Proposal>) -> Result<Vec<Replayed>, Fault> {
         let track = probes::track(query.of, query.period);
         let replays = proposals.into_iter().map(|proposal| replay(&track.stretches, proposal, query.period)).collect();
-        Ok(vec![Replayed { observer: track.observer, replays, cut: None }])
+        Ok(vec![Replayed { observer: Some(track.observer), replays, cut: None }])
     }
     fn recent(&self, _viewer: &Viewer, of: &[Subject]) -> Result<Vec<Vec<Mark>>, Fault> {
         Ok(of.iter().map(|of| probes::recent(of, now())).collect())

@@ -33,7 +33,7 @@ pub fn viewer(name: &str) -> Viewer {
 pub fn estate() -> Estate {
     let mut estate = Estate::guide().unwrap();
     let second = Span::from_secs(1);
-    let detection = Detection { interval: second, timeout: second, failures: 3, samples: 3, recoveries: 3, slow: None };
+    let detection = Detection { interval: second, timeout: second, ..Detection::default() };
     estate.detection = detection;
     for (at, region) in estate.regions.iter_mut().enumerate() {
         region.agent = Some(format!("http://127.77.0.{}:7700", 101 + at));
@@ -141,8 +141,10 @@ pub fn healthy(estate: &Estate, begun: Instant, now: Instant) -> Observations {
     for service in &estate.services {
         for endpoint in &service.endpoints {
             let last = Sample { at: now - Span::from_millis(400).as_delta(), took: Span::from_millis(4), outcome: Outcome::Good };
-            seen.endpoints
-                .insert((service.id.clone(), endpoint.region.clone()), EndpointView { judgement: ok(begun), last: Some(last), flapping: false });
+            seen.endpoints.insert(
+                (service.id.clone(), endpoint.region.clone()),
+                EndpointView { judgement: ok(begun), last: Some(last), ..EndpointView::unseen() },
+            );
         }
     }
     for service in estate.services.iter().filter(|service| service.traffic.is_some()) {

@@ -232,7 +232,8 @@ async fn entries_until(picture: &Picture, at: Instant) -> Result<u64, Fault> {
 #[cfg(feature = "ssr")]
 async fn show_probes(picture: &Picture, lines: &mut [DecisionLine]) -> Result<(), Fault> {
     for line in lines.iter_mut().filter(|line| line.is_decision).take(WITH_PROBES) {
-        for target in Probed::all(picture, line.scope.as_ref()).into_iter().take(TARGETS_SHOWN) {
+        for mut target in Probed::all(picture, line.scope.as_ref()).into_iter().take(TARGETS_SHOWN) {
+            target.rule = line.rule.unwrap_or(target.rule);
             // A round inside a run is made again up to this far from where it was, so it may seem to come after the decision.
             let blur = Span::from_millis(target.rule.interval.as_millis() / u64::from(Line::TOLERANCE.unsigned_abs()));
             line.shown.extend(shown_of(&target, line.at + blur.as_delta()).await?.into_iter().filter(Shown::is_trouble));

@@ -8,6 +8,7 @@ use crate::{
 };
 use engine::{
     automation::Verdict,
+    estate::Detection,
     id::Scope,
     journal::{Entry, Event, ObserverStanding, Subject},
     picture::Picture,
@@ -51,7 +52,10 @@ pub struct DecisionLine {
     pub holds: Vec<String>,
     /// What the probes of it showed when it was taken, against the threshold; filled in for decisions.
     pub shown: Vec<Shown>,
-    /// What it is about; absent for everything. Stays on the server.
+    /// The thresholds it was taken by, where they were recorded. Stays on the server, as does what follows.
+    #[serde(skip)]
+    pub rule: Option<Detection>,
+    /// What it is about; absent for everything.
     #[serde(skip)]
     pub scope: Option<Scope>,
     /// A decision, rather than what is said around it.
@@ -124,6 +128,10 @@ impl DecisionLine {
             trouble,
             holds,
             shown: Vec::new(),
+            rule: match &entry.event {
+                Event::Decided { decision } => decision.rule,
+                _ => None,
+            },
             is_decision: matches!(entry.event, Event::Decided { .. }),
             settles: matches!(entry.event, Event::Decided { .. } | Event::CaseClosed { .. }),
             scope,

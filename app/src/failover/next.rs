@@ -107,8 +107,9 @@ fn failures(picture: &Picture, needs: &mut Vec<Need>) {
     let mut found = Vec::new();
     for (scope, case) in &picture.records.cases {
         // One alarm for the cause (row 35): what only follows from another failure is dealt with by dealing with that.
-        let follows = |hold: &Hold| matches!(hold, Hold::CausedBy { .. } | Hold::RegionFails { .. });
-        if known(scope) || picture.records.holder_of(scope).is_some() || case.decision.holds.iter().any(follows) {
+        let follows =
+            |decision: &Decision| decision.follows_something() || decision.holds.iter().any(|hold| matches!(hold, Hold::RegionFails { .. }));
+        if known(scope) || picture.records.holder_of(scope).is_some() || follows(&case.decision) {
             continue;
         }
         found.push((scope.clone(), decided(scope, &case.decision)));
@@ -175,6 +176,9 @@ fn decided(scope: &Scope, decision: &Decision) -> Need {
         // For a moment, until it is known what else fails.
         Verdict::Hold if decision.holds.iter().any(|hold| matches!(hold, Hold::Settling { .. })) => {
             (Tone::Watch, format!("Wait a moment: {name} fails, and other probes have no verdict yet."), trouble())
+        }
+        Verdict::Hold if decision.holds.iter().any(|hold| matches!(hold, Hold::ComingBack { .. })) => {
+            (Tone::Watch, format!("Wait a moment: {name} answers again, and is not back yet."), trouble())
         }
         Verdict::Hold if waits(|hold| matches!(hold, Hold::Waiting { .. })) => {
             (Tone::Watch, format!("Wait: {name} fails, and Lifeboat acts when its waiting time is over."), first)

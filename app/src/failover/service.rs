@@ -48,6 +48,7 @@ pub fn FailoverServicePage() -> impl IntoView {
             failures: given("failures"),
             samples: given("samples"),
             recoveries: given("recoveries"),
+            window: given("window"),
             wait: given("wait"),
             period: given("period"),
         };

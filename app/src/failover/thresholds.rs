@@ -49,7 +49,7 @@ pub fn ThresholdsSection(page: Thresholds) -> impl IntoView {
 #[component]
 fn Form(asked: Asked, action: String, mistakes: Vec<(String, String)>) -> impl IntoView {
     let mistake = |field: &str| mistakes.iter().find(|(name, _)| name == field).map(|(_, says)| says.clone()).unwrap_or_default();
-    let [failures, samples, recoveries, wait] = ["failures", "samples", "recoveries", "wait"].map(mistake);
+    let [failures, samples, recoveries, window, wait] = ["failures", "samples", "recoveries", "window", "wait"].map(mistake);
     let period = mistake("period");
     let said = mistakes.into_iter().map(|(_, says)| view! { <li>{says}</li> }).collect::<Vec<_>>();
     let option = |name: &'static str| {
@@ -63,6 +63,7 @@ fn Form(asked: Asked, action: String, mistakes: Vec<(String, String)>) -> impl I
             <div class="fields">
                 <Number name="failures" label="Failures" value=asked.failures error=failures/>
                 <Number name="samples" label="of the last … probes" value=asked.samples error=samples/>
+                <Number name="window" label="all within (optional)" value=asked.window error=window/>
                 <Number name="recoveries" label="Good ones to recover" value=asked.recoveries error=recoveries/>
                 <Number name="wait" label="Wait after the verdict" value=asked.wait error=wait/>
                 <div class="field"><label for="period">"Period"</label><select id="period" name="period" aria-invalid=bad>{PERIODS.map(|(name, _)| option(name)).collect_view()}</select></div>

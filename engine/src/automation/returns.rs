@@ -1,7 +1,7 @@
 //! The return of clients to where they belong, which the product asks for where the strategy does not leave that to people. It
 //! can wait for a person, so it takes an approval whatever the mode is.
 
-use super::{in_full, restrained};
+use super::{holds::restrained, in_full};
 use crate::{
     estate::{FailoverMode, Service},
     failover::{Mode, OperationKind, Plan, traffic},

@@ -24,11 +24,14 @@ pub struct Detection {
     /// agents and routers are not judged by it. Without it no answer that comes within the time-out is too slow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow: Option<Span>,
+    /// The failures must lie within this; without it within the time that `samples` rounds may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Span>,
 }
 
 impl Default for Detection {
     fn default() -> Self {
-        Self { interval: Span::from_secs(5), timeout: Span::from_secs(2), failures: 3, samples: 3, recoveries: 3, slow: None }
+        Self { interval: Span::from_secs(5), timeout: Span::from_secs(2), failures: 3, samples: 3, recoveries: 3, slow: None, window: None }
     }
 }
 
@@ -36,10 +39,13 @@ impl Detection {
     /// The most samples or recoveries a rule may ask for; more are not kept.
     pub const MOST_ROUNDS: u32 = 60;
 
-    /// The stretch of time the last `samples` rounds must lie in: one round of slack beyond their nominal length,
-    /// plus the time-out of each, so that slow failures still count as consecutive.
+    /// The longest window that can be declared.
+    pub const LONGEST_WINDOW: Span = Span::from_mins(60);
+
+    /// The stretch of time the last `samples` rounds must lie in. Where none is declared: one round of slack beyond their nominal
+    /// length, plus the time-out of each, so that slow failures still count as consecutive.
     pub fn window(&self) -> Span {
-        self.stretch(self.samples)
+        self.window.unwrap_or_else(|| self.stretch(self.samples))
     }
     /// The stretch of time that `rounds` rounds may take.
     pub fn stretch(&self, rounds: u32) -> Span {
@@ -79,6 +85,11 @@ impl Detection {
         check(self.samples == 0, &|| "samples is 0, at least 1 is needed".to_owned());
         check(self.recoveries == 0, &|| "recoveries is 0, at least 1 is needed".to_owned());
         check(self.failures > self.samples, &|| format!("{} failures among {} samples can never happen", self.failures, self.samples));
+        if let Some(window) = self.window {
+            let needed = self.interval.max(self.timeout).times(self.failures);
+            check(window < needed, &|| format!("a window of {window} is too short: {} failed probes in a row may take {needed}", self.failures));
+            check(window > Self::LONGEST_WINDOW, &|| format!("a window of {window} is longer than {}", Self::LONGEST_WINDOW));
+        }
         check(self.samples.max(self.recoveries) > Self::MOST_ROUNDS, &|| format!("samples and recoveries may be at most {}", Self::MOST_ROUNDS));
         mistakes
     }

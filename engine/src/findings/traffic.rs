@@ -17,9 +17,9 @@ pub(super) fn findings(picture: &Picture) -> Vec<Finding> {
     for (scope, case) in &picture.records.cases {
         // An operation that is under way is shown as itself.
         let idle = matches!(case.decision.verdict, Verdict::Hold | Verdict::Recommend) && survey.holder_of(scope).is_none();
-        // What follows from something else is said with that: one alarm for the cause (row 35).
-        let follows = |hold: &Hold| matches!(hold, Hold::CausedBy { .. } | Hold::RegionFails { .. } | Hold::Settling { .. });
-        if idle && !case.decision.holds.iter().any(follows) && !is_acknowledged(picture, scope) {
+        // What follows from something else is said with that, one alarm for the cause (row 35); what lasts a moment, not at all.
+        let passes = |hold: &Hold| matches!(hold, Hold::RegionFails { .. } | Hold::Settling { .. } | Hold::ComingBack { .. });
+        if idle && !case.decision.follows_something() && !case.decision.holds.iter().any(passes) && !is_acknowledged(picture, scope) {
             let complaint = Complaint::Undecided { decision: Box::new(case.decision.clone()) };
             found.push(Finding { severity: Severity::Act, about: about(scope), complaint, since: case.decision.since.or(Some(case.opened)) });
         }

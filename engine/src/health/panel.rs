@@ -36,8 +36,10 @@ pub struct Panel {
     quorum: u32,
     judgement: Judgement,
     doubtful: bool,
-    /// When the health last changed, newest last; at most `FLAPS` are kept.
+    /// When the health last changed from one that is known to another, newest last; at most `FLAPS` are kept.
     changes: Vec<Instant>,
+    /// The last health that was known.
+    known: Option<Health>,
     next: Next,
 }
 
@@ -70,8 +72,8 @@ impl Panel {
 
     /// The observers of an endpoint, as the estate declares them.
     pub fn of_endpoint(estate: &Estate) -> Self {
-        let panel = Self::new(estate.observers.iter().map(|observer| (observer.id.clone(), observer.region.clone())), estate.quorum());
-        if estate.server_observes { panel } else { Self { seats: panel.seats.into_iter().filter(|seat| seat.place.is_some()).collect(), ..panel } }
+        let seats = observers_of(estate).into_iter().map(|(observer, place)| Seat { observer, place, series: Series::default() }).collect();
+        Self { seats, ..Self::new([], estate.quorum()) }
     }
 
     /// The server and these observers. `quorum` is the number of places that must agree on “down”.
@@ -79,7 +81,7 @@ impl Panel {
         let seat = |observer, place| Seat { observer, place, series: Series::default() };
         let others = observers.into_iter().map(|(observer, place)| seat(observer, Some(place)));
         let seats = std::iter::once(seat(ObserverId::server(), None)).chain(others).collect();
-        Self { seats, quorum, judgement: Judgement::never_measured(), doubtful: false, changes: Vec::new(), next: Next::Now }
+        Self { seats, quorum, judgement: Judgement::never_measured(), doubtful: false, changes: Vec::new(), known: None, next: Next::Now }
     }
 
     /// Takes in what an observer saw. One that has no seat is not heard.
@@ -122,23 +124,23 @@ impl Panel {
         for seat in &mut self.seats {
             seat.series.judge(rule, now);
         }
-        let (judgement, doubtful) = match &self.seats[..] {
-            [only] if self.quorum <= 1 => {
-                let vote = only.vote(sights);
-                (vote.judgement.clone(), !vote.credible)
-            }
-            _ => together(&self.votes(sights), self.quorum),
-        };
-        if judgement.health != self.judgement.health {
-            if self.changes.len() == Self::FLAPS {
-                self.changes.remove(0);
-            }
-            self.changes.push(now);
-        }
+        let (judgement, doubtful) = together(&self.votes(sights), self.quorum);
+        self.count_changes(judgement.health, now);
         (self.judgement, self.doubtful) = (judgement, doubtful);
         let silences = self.seats.iter().filter_map(|seat| Some(seat.series.last()?.at + rule.silence().as_delta()));
         self.next = silences.filter(|silent| *silent >= now).min().map_or(Next::WithNews, Next::At);
         &self.judgement
+    }
+
+    /// Falling silent and being heard of again is no change: what went back and forth then is who looks.
+    fn count_changes(&mut self, health: Health, now: Instant) {
+        if health == Health::Unknown || self.known.replace(health).is_none_or(|known| known == health) {
+            return;
+        }
+        if self.changes.len() == Self::FLAPS {
+            self.changes.remove(0);
+        }
+        self.changes.push(now);
     }
 
     /// What each observer says, the server first.
@@ -159,6 +161,12 @@ impl Panel {
     pub fn failing(&self, rule: &Detection) -> Option<(u32, Instant)> {
         self.seats.iter().filter_map(|seat| seat.series.failing(rule)).max_by_key(|(failed, _)| *failed)
     }
+    /// Whether it counts as down and whoever says so saw it well just now: it only waits for its verdict.
+    pub fn is_coming_back(&self) -> bool {
+        let says_so = |seat: &&Seat| seat.series.judgement().health == Health::Down;
+        let saw_it_well = |seat: &Seat| seat.series.last().is_some_and(Sample::is_good);
+        self.judgement.health == Health::Down && self.seats.iter().filter(says_so).all(saw_it_well)
+    }
     /// Whether the health changed `FLAPS` times within ten windows of the rule.
     pub fn is_flapping(&self, rule: &Detection, now: Instant) -> bool {
         let first = self.changes.first().filter(|_| self.changes.len() == Self::FLAPS);
@@ -178,9 +186,20 @@ impl Seat {
     }
 }
 
+/// Who judges the endpoints of services and where they are, the server first if it looks itself.
+pub fn observers_of(estate: &Estate) -> Vec<(ObserverId, Option<RegionId>)> {
+    let server = estate.server_observes.then(|| (ObserverId::server(), None));
+    server.into_iter().chain(estate.observers.iter().map(|observer| (observer.id.clone(), Some(observer.region.clone())))).collect()
+}
+
 /// The verdict of several observers, and whether it is doubtful. “Down” leads to deeds, so it takes a quorum of places and
 /// a majority; an answer is believed of any of them.
-fn together(votes: &[Vote], quorum: u32) -> (Judgement, bool) {
+pub(crate) fn together(votes: &[Vote], quorum: u32) -> (Judgement, bool) {
+    if let [only] = votes
+        && quorum <= 1
+    {
+        return (only.judgement.clone(), !only.credible);
+    }
     let counted = || votes.iter().filter(|vote| vote.counts());
     let down: Vec<&Vote> = counted().filter(|vote| vote.judgement.health == Health::Down).collect();
     let answered: Vec<&Vote> = counted().filter(|vote| vote.judgement.health != Health::Down).collect();

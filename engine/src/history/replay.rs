@@ -1,10 +1,11 @@
 //! Recorded rounds judged again, by the rule in force or by another one: how often would it have been found down, and how
 //! often would that have passed by itself? The verdicts are those of the real judge.
 
-use super::{Kind, Stretch, Track};
+use super::{Kind, Stretch, judging};
 use crate::{
     estate::Detection,
-    health::{Health, Judgement, Sample, Series},
+    health::{Health, Judgement, Vote, together},
+    id::{ObserverId, RegionId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -128,14 +129,8 @@ pub fn replay(stretches: &[Stretch], proposal: Proposal, period: Period) -> Repl
         // Where in it they lie is not known any more.
         None => u64::from(stretch.failed),
     };
-    let mut judging = Judging::new(proposal.rule);
-    let mut watch = Watch { proposal, period, outages: Vec::new(), now_down: None };
-    for stretch in stretches.iter().take_while(|stretch| stretch.first <= period.until) {
-        judging.take_in(stretch, period.until, &mut |judgement, now| watch.look(judgement, now));
-    }
-    judging.silence_until(period.until, &mut |judgement, now| watch.look(judgement, now));
     Replay {
-        outages: watch.over(),
+        outages: Watch::over(&judging::turns(stretches, &proposal.rule, period.until), proposal, period),
         proposal,
         period,
         rounds: inside().map(rounds).sum(),
@@ -145,14 +140,86 @@ pub fn replay(stretches: &[Stretch], proposal: Proposal, period: Period) -> Repl
     }
 }
 
-/// The verdict that the rule gives as of `at` from what is recorded, with the rounds behind it.
-pub fn verdict_at(track: &Track, rule: &Detection, at: Instant) -> (Judgement, Vec<Sample>) {
-    let mut judging = Judging::new(*rule);
-    for stretch in track.stretches.iter().take_while(|stretch| stretch.first <= at) {
-        judging.take_in(stretch, at, &mut |_, _| ());
+/// One of those who judge together.
+pub struct Witness<'a> {
+    pub observer: ObserverId,
+    /// `None` for the server.
+    pub place: Option<RegionId>,
+    /// Oldest first; empty where nothing of it is recorded.
+    pub stretches: &'a [Stretch],
+}
+
+/// The same for all observers of a target, who must agree in `quorum` places. Each is taken at its word: whether it saw anything
+/// else answer meanwhile, which it takes to be believed, is not replayed.
+pub fn replay_together(witnesses: &[Witness], quorum: u32, proposal: Proposal, period: Period) -> Replay {
+    let alone = witnesses.iter().map(|witness| replay(witness.stretches, proposal, period));
+    let (rounds, failed, coarse) =
+        alone.fold((0, 0, 0), |(rounds, failed, coarse), one| (rounds + one.rounds, failed + one.failed, coarse + one.coarse));
+    let turns = turns_together(witnesses, quorum, &proposal.rule, period.until);
+    Replay {
+        outages: Watch::over(&turns, proposal, period),
+        proposal,
+        period,
+        rounds,
+        failed,
+        coarse,
+        unseen: without_verdict(&turns, proposal.rule.silence(), period),
     }
-    let judgement = judging.series.judge(rule, judging.now.map_or(at, |now| now.max(at))).clone();
-    (judgement, track.before(at, rule.samples as usize))
+}
+
+/// When the verdict of all becomes another one, or turns out to have begun earlier.
+fn turns_together(witnesses: &[Witness], quorum: u32, rule: &Detection, until: Instant) -> Vec<(Instant, Judgement)> {
+    let vote = |witness: &Witness| Vote {
+        observer: witness.observer.clone(),
+        place: witness.place.clone(),
+        judgement: Judgement::never_measured(),
+        last: None,
+        credible: true,
+    };
+    let mut votes: Vec<Vote> = witnesses.iter().map(vote).collect();
+    let turns_of =
+        |(at, witness): (usize, &Witness)| judging::turns(witness.stretches, rule, until).into_iter().map(move |(now, turn)| (now, at, turn));
+    let mut single: Vec<(Instant, usize, Judgement)> = witnesses.iter().enumerate().flat_map(turns_of).collect();
+    single.sort_by_key(|(now, at, _)| (*now, *at));
+    let mut turns: Vec<(Instant, Judgement)> = Vec::new();
+    let mut single = single.into_iter().peekable();
+    while let Some((now, at, judgement)) = single.next() {
+        votes[at].judgement = judgement;
+        // What is seen at one instant is judged as one.
+        if single.peek().is_some_and(|(next, ..)| *next == now) {
+            continue;
+        }
+        let (verdict, _) = together(&votes, quorum);
+        judging::turn(&mut turns, now, &verdict);
+    }
+    turns
+}
+
+/// How long in the period there was no verdict; what is shorter than `silence` is the beginning of a watch.
+fn without_verdict(turns: &[(Instant, Judgement)], silence: Span, period: Period) -> Span {
+    let is_unknown = |judgement: &Judgement| judgement.health == Health::Unknown;
+    let before = turns.iter().rev().find(|(now, _)| *now <= period.from);
+    let mut since = before.is_none_or(|(_, judgement)| is_unknown(judgement)).then_some(period.from);
+    let mut unknown = Span::ZERO;
+    let mut ends = |from: Instant, to: Instant| {
+        if Span::between(from, to) > silence {
+            unknown = unknown.saturating_add(Span::between(from, to));
+        }
+    };
+    for (now, judgement) in turns.iter().filter(|(now, _)| *now > period.from && *now <= period.until) {
+        match (since, is_unknown(judgement)) {
+            (None, true) => since = Some(*now),
+            (Some(from), false) => {
+                ends(from, *now);
+                since = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    if let Some(from) = since {
+        ends(from, period.until);
+    }
+    unknown
 }
 
 /// The time in the period that lies in gaps longer than `silence`.
@@ -170,56 +237,6 @@ fn unseen(stretches: &[Stretch], silence: Span, period: Period) -> Span {
     }
     gap(seen_until, period.until);
     unseen
-}
-
-/// A series that is fed from stretches and judged as it would have been then: at every round once its answer was there, and
-/// when silence had lasted too long.
-struct Judging {
-    rule: Detection,
-    series: Series,
-    last: Option<Instant>,
-    now: Option<Instant>,
-}
-
-impl Judging {
-    fn new(rule: Detection) -> Self {
-        Self { rule, series: Series::default(), last: None, now: None }
-    }
-
-    fn take_in(&mut self, stretch: &Stretch, until: Instant, look: &mut impl FnMut(&Judgement, Instant)) {
-        let (rounds, longest) = (stretch.rounds_until(until), u32::try_from(Series::LONGEST).unwrap_or(u32::MAX));
-        // Once the series holds nothing but rounds of one kind at one pace, one more of them changes no verdict. So the middle
-        // of a long run is left out, and its end is put in before it is judged again.
-        let skips = stretch.kind().is_some() && rounds > longest.saturating_mul(2);
-        let resumes = rounds.saturating_sub(longest);
-        for round in (0..rounds).filter(|round| !skips || *round < longest || *round >= resumes) {
-            let sample = stretch.round(round);
-            let fills = skips && round >= resumes && round + 1 < rounds;
-            if round == 0 {
-                self.silence_until(sample.at, look);
-            }
-            let now = (sample.at + sample.took.as_delta()).max(self.now.unwrap_or(sample.at));
-            self.last = Some(sample.at);
-            self.series.push(sample);
-            if !fills {
-                self.judge(now, look);
-            }
-        }
-    }
-
-    /// Judges at the moment at which silence had lasted too long, where it had before `until`.
-    fn silence_until(&mut self, until: Instant, look: &mut impl FnMut(&Judgement, Instant)) {
-        let Some(last) = self.last else { return };
-        let silent = last + self.rule.silence().saturating_add(Span::from_millis(1)).as_delta();
-        if silent <= until {
-            self.judge(silent.max(self.now.unwrap_or(silent)), look);
-        }
-    }
-
-    fn judge(&mut self, now: Instant, look: &mut impl FnMut(&Judgement, Instant)) {
-        self.now = Some(now);
-        look(self.series.judge(&self.rule, now), now);
-    }
 }
 
 /// Watches the verdicts for outages.
@@ -252,11 +269,15 @@ impl Watch {
         }
     }
 
-    fn over(mut self) -> Vec<Outage> {
-        if let Some(outage) = self.now_down.take() {
-            let end = self.period.until + Span::from_millis(1).as_delta();
-            self.ends(outage, end, Ending::Lasts);
+    fn over(turns: &[(Instant, Judgement)], proposal: Proposal, period: Period) -> Vec<Outage> {
+        let mut watch = Self { proposal, period, outages: Vec::new(), now_down: None };
+        for (now, judgement) in turns {
+            watch.look(judgement, *now);
         }
-        self.outages
+        if let Some(outage) = watch.now_down.take() {
+            let end = period.until + Span::from_millis(1).as_delta();
+            watch.ends(outage, end, Ending::Lasts);
+        }
+        watch.outages
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Account, Actor, ClockSet, Entry, Event, Exposure, ObserverStanding, Records, Route, Taken};
 use crate::{
-    automation::{Case, Hold},
+    automation::Case,
     failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
     id::{AccountName, OperationId, Scope},
     restraints::Held,
@@ -128,7 +128,7 @@ impl Records {
             Event::Decided { decision } => {
                 let known = self.cases.get(&decision.scope);
                 let (opened, before) = known.map_or((*at, 0), |case| (case.opened, case.times));
-                let followed = known.is_some_and(|case| case.followed) || decision.holds.iter().any(|hold| matches!(hold, Hold::CausedBy { .. }));
+                let followed = known.is_some_and(|case| case.followed) || decision.follows_something();
                 let case = Case { opened, decision: (**decision).clone(), decided: *at, times: before.saturating_add(1), followed };
                 self.cases.insert(decision.scope.clone(), case);
             }

@@ -5,7 +5,7 @@ use crate::{
     estate::{Cluster, Service},
     failover::traffic,
     health::Health,
-    id::{ClusterId, RegionId, Scope},
+    id::{ClusterId, RegionId, Scope, ServiceId},
     survey::Survey,
 };
 
@@ -35,6 +35,14 @@ pub(super) fn region<'a>(survey: &Survey<'a>, scope: &Scope) -> Option<&'a Regio
 pub(super) fn database(survey: &Survey, scope: &Scope) -> Option<String> {
     let needed = survey.clusters_needed(scope.service()?);
     needed.iter().find(|cluster| is_in_trouble(survey, &cluster.id)).map(|cluster| format!("the failure of {}", cluster.id))
+}
+
+/// The service that is the cause of the failure of `scope`, another one that it needs, once that is told as such: what clients
+/// are sent to is when it has a case, anything else as soon as it is down.
+pub(super) fn service<'a>(survey: &Survey<'a>, scope: &Scope) -> Option<&'a ServiceId> {
+    let cause = survey.cause_of(scope.service()?)?;
+    let has_traffic = survey.service(cause).is_some_and(|service| service.traffic.is_some());
+    (!has_traffic || survey.picture.records.cases.contains_key(&Scope::Service(cause.clone()))).then_some(cause)
 }
 
 pub(super) fn is_in_trouble(survey: &Survey, cluster: &ClusterId) -> bool {

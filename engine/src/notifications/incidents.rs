@@ -122,7 +122,8 @@ impl Found<'_> {
             let severity = if is_dealt_with { Severity::Act } else { Severity::Lost };
             let told = cause.as_ref().filter(|cluster| cause::is_in_trouble(&self.survey, cluster));
             let caused = told.map(|cluster| Hush::Follows { from: format!("the failure of {cluster}") });
-            let hush = self.lies_in(scope).or(caused).or_else(|| self.restrained(scope, &places)).or_else(|| settling(case));
+            let follows = caused.or_else(|| self.follows_service(scope));
+            let hush = self.lies_in(scope).or(follows).or_else(|| self.restrained(scope, &places)).or_else(|| settling(case));
             // After a start what it may follow from is not known yet; and what answers well again, once what it needs is back,
             // only waits for its verdict.
             let hush = hush.or_else(|| (!self.is_settled(scope) || self.is_coming_back(scope)).then_some(Hush::Settling));
@@ -133,11 +134,11 @@ impl Found<'_> {
         }
     }
 
-    /// Whether the newest probe of a service was good wherever it still counts as down.
+    /// Whether a service was seen well just now wherever it still counts as down.
     fn is_coming_back(&self, scope: &Scope) -> bool {
         let Some(id) = scope.service() else { return false };
         let down = self.down_in(id);
-        !down.is_empty() && down.iter().all(|region| self.picture.last_complaint(id, region).is_none())
+        !down.is_empty() && down.iter().all(|region| self.picture.is_coming_back(id, region))
     }
 
     /// What the product would move nobody away from, but people want to know of.
@@ -320,7 +321,14 @@ impl Found<'_> {
         cause::place(&self.survey, scope).map(|from| Hush::Follows { from })
     }
     fn caused(&self, scope: &Scope) -> Option<Hush> {
-        self.lies_in(scope).or_else(|| cause::database(&self.survey, scope).map(|from| Hush::Follows { from }))
+        let database = || cause::database(&self.survey, scope).map(|from| Hush::Follows { from });
+        self.lies_in(scope).or_else(database).or_else(|| self.follows_service(scope))
+    }
+    /// The failure of a service it needs, where that is told.
+    fn follows_service(&self, scope: &Scope) -> Option<Hush> {
+        let cause = cause::service(&self.survey, scope)?;
+        let is_told = self.maintained(&Scope::Service(cause.clone()), &self.down_in(cause)).is_none();
+        is_told.then(|| Hush::Follows { from: format!("the failure of {cause}") })
     }
 
     /// Maintenance of it or of where it fails, or an acknowledgement of its trouble.

@@ -1,6 +1,6 @@
 //! Verdicts that nobody has looked at for too long: they say what was believed once, and must not look like the present.
 
-use super::Observations;
+use super::{EndpointView, Observations};
 use crate::{
     health::{Health, Judgement},
     time::{Instant, Span},
@@ -35,7 +35,7 @@ impl Observations {
             view.nodes.iter_mut().for_each(|node| node.judgement.clone_from(&unknown));
         }
         for view in stalled.endpoints.values_mut() {
-            (view.flapping, view.judgement) = (false, unknown.clone());
+            *view = EndpointView { last: view.last.take(), judgement: unknown.clone(), ..EndpointView::unseen() };
         }
         let judgements = stalled.agents.values_mut().chain(stalled.routers.values_mut());
         judgements.chain(stalled.traffic.values_mut().map(|view| &mut view.judgement)).for_each(|judgement| judgement.clone_from(&unknown));

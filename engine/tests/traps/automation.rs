@@ -2,7 +2,7 @@
 
 use crate::{
     realm::{ALL, BILLING, EAST, EDGE, EU, REPORTS, Realm, SHOP, WEST, held, regions, requests, verdict},
-    world::{id, operation_id},
+    world::{id, judged, operation_id},
 };
 use engine::{
     automation::Verdict,
@@ -327,6 +327,52 @@ fn row_37_what_changes_back_and_forth_is_left_where_it_is() {
 }
 
 #[test]
+fn row_98_what_fails_while_nobody_knows_where_clients_are_is_said() {
+    let mut realm = Realm::well();
+    realm.observed.traffic.insert(id(SHOP), engine::picture::TrafficView { judgement: judged(Health::Down, realm.now, "timed out"), on: None });
+    assert_eq!(realm.thinks(SHOP_SCOPE), None);
+    realm.see(SHOP, EAST, Health::Down);
+    realm.tick();
+    realm.later(25);
+    let decision = realm.thinks(SHOP_SCOPE).unwrap();
+    assert!(held(&decision).contains(&"blocked traffic-unknown".to_owned()), "{decision:?}");
+    assert_eq!(requests(&realm.tick()), 0);
+}
+
+#[test]
+fn what_answers_again_is_not_moved_while_it_may_be_coming_back() {
+    let mut realm = Realm::well();
+    realm.see(SHOP, EAST, Health::Down);
+    realm.tick();
+    realm.later(25);
+    realm.endpoint(SHOP, EAST).coming_back = true;
+    assert_eq!(requests(&realm.tick()), 0);
+    assert_eq!(held(&realm.thinks(SHOP_SCOPE).unwrap()), ["coming-back"]);
+    realm.endpoint(SHOP, EAST).coming_back = false;
+    assert_eq!(requests(&realm.tick()), 1, "it was not");
+
+    // Of a rotation, what comes back keeps nobody where nothing does.
+    let mut realm = Realm::well();
+    for region in [EAST, WEST] {
+        realm.see(EDGE, region, Health::Down);
+    }
+    realm.endpoint(EDGE, EAST).coming_back = true;
+    assert!(!held(&realm.thinks("service/edge").unwrap()).contains(&"coming-back".to_owned()));
+
+    let mut realm = Realm::well();
+    realm.see_all(EAST, Health::Down);
+    realm.endpoint(REPORTS, EAST).coming_back = true;
+    assert!(held(&realm.thinks("region/us-east-1").unwrap()).contains(&"coming-back".to_owned()));
+    let node = |realm: &mut Realm, complaint: Option<&str>| {
+        let at = realm.now;
+        let nodes = realm.observed.clusters.values_mut().flat_map(|view| &mut view.nodes);
+        nodes.filter(|node| node.judgement.health == Health::Down).for_each(|node| node.last_attempt = Some((at, complaint.map(str::to_owned))));
+        held(&realm.thinks("cluster/users").unwrap()).contains(&"coming-back".to_owned())
+    };
+    assert!(node(&mut realm, None) && !node(&mut realm, Some("timed out")));
+}
+
+#[test]
 fn a_decision_waits_for_the_verdicts_on_what_fails_together() {
     let mut realm = Realm::well();
     realm.see(BILLING, EAST, Health::Down);
@@ -497,9 +543,7 @@ fn row_35_what_is_down_everywhere_because_of_its_database_waits_for_the_database
     for region in ALL {
         realm.see(SHOP, region, Health::Down);
     }
-    let cluster = realm.observed.clusters.values_mut().next().unwrap();
-    let primary = cluster.nodes.iter_mut().find(|node| node.node.as_str() == crate::world::EAST).unwrap();
-    primary.judgement.health = Health::Down;
+    realm.see_node(crate::world::EAST, Health::Down);
     realm.tick();
     realm.later(60);
     realm.tick();
@@ -511,8 +555,7 @@ fn row_35_what_is_down_everywhere_because_of_its_database_waits_for_the_database
 #[test]
 fn row_52_who_approves_what_the_product_asks_for_accepts_the_loss() {
     let mut realm = Realm::well();
-    let cluster = realm.observed.clusters.values_mut().next().unwrap();
-    cluster.nodes.iter_mut().find(|node| node.node.as_str() == crate::world::EAST).unwrap().judgement.health = Health::Down;
+    realm.see_node(crate::world::EAST, Health::Down);
     realm.tick();
     realm.later(60);
     realm.tick();

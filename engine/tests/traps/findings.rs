@@ -6,7 +6,7 @@ use engine::{
     estate::{Detection, Estate},
     failover::OperationKind,
     findings::{Complaint, Finding, Severity},
-    health::{Health, Judgement},
+    health::Health,
     journal::{Actor, Event, Exposure, Records},
     noticing,
     picture::{Observations, Picture},
@@ -180,10 +180,7 @@ fn f22_a_region_that_falls_silent_does_not_disappear() {
     for node in [EAST, REPLICA] {
         world.node(node).judgement = judged(Health::Unknown, ago(60), "no probe since 03:03:05 UTC");
     }
-    world
-        .observed
-        .endpoints
-        .insert((id("api"), id("us-east-1")), engine::picture::EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false });
+    world.observed.endpoints.insert((id("api"), id("us-east-1")), engine::picture::EndpointView::unseen());
     let found = all(&world);
     assert!(found.iter().any(|line| line.starts_with("Unknown: whether any node takes writes")), "{found:#?}");
     assert!(found.iter().any(|line| line.contains("the state of pg-primary-east is unknown")), "{found:#?}");

@@ -126,6 +126,8 @@ fn f10_a_rule_of_zero_judges_nothing() {
         Detection { interval: Span::ZERO, ..rule() },
         Detection { samples: u32::MAX, ..rule() },
         Detection { slow: Some(Span::ZERO), ..rule() },
+        Detection { window: Some(Span::from_secs(14)), ..rule() },
+        Detection { window: Some(Span::from_mins(61)), ..rule() },
         Detection { slow: Some(rule().timeout), ..rule() },
     ] {
         assert!(!broken.mistakes().is_empty(), "{broken:?}");
@@ -137,6 +139,7 @@ fn f10_a_rule_of_zero_judges_nothing() {
         assert!(broken.window() >= Span::ZERO, "no overflow");
     }
     assert!(rule().mistakes().is_empty());
+    assert!(Detection { window: Some(Span::from_secs(15)), ..rule() }.mistakes().is_empty());
 }
 
 #[test]

@@ -4,7 +4,10 @@ use crate::world::{complaining, failed, good, id, now};
 use engine::{
     estate::Detection,
     health::{Health, Outcome, Sample, Series},
-    history::{CELL, Ending, Kind, Line, Mark, Period, Proposal, Recent, Replay, Stretch, Taken, Track, coarsen, replay, verdict_at},
+    history::{
+        CELL, Ending, Kind, Line, Mark, Period, Proposal, Recent, Replay, Stretch, Taken, Track, Witness, coarsen, replay, replay_together,
+        verdict_at,
+    },
     journal::Subject,
     time::{Instant, Span},
 };
@@ -188,6 +191,40 @@ fn what_one_observer_saw_fail_is_not_hidden_by_another() {
 }
 
 /// A round in 0..10 is good most of the time; the second number is how many beats nobody looked before it.
+/// The server, and an observer in the west, each of which saw this.
+fn both(server: &str, west: &str, quorum: u32, proposal: Proposal) -> Replay {
+    let (server, west) = (recorded(&seen(server)), recorded(&seen(west)));
+    let witness = |observer, place: Option<&str>, stretches| Witness { observer: id(observer), place: place.map(id), stretches };
+    replay_together(
+        &[witness("server", None, &server), witness("west", Some("us-west-2"), &west)],
+        quorum,
+        proposal,
+        until_after("x".repeat(24).as_str()),
+    )
+}
+
+#[test]
+fn row31_what_one_observer_saw_alone_is_no_failover_where_two_must_agree() {
+    let (alone, agreed) = ("....xxxx................", "............xxxx........");
+    let quiet = "........................";
+    assert_eq!(both(alone, quiet, 2, proposal(3, 3, 0)).outages.len(), 0);
+    assert_eq!(both(agreed, agreed, 2, proposal(3, 3, 0)).outages.len(), 1);
+    assert_eq!(both(agreed, agreed, 2, proposal(3, 3, 0)).in_words(), "would have failed over once, and it recovered within 60 s");
+    // One that says nothing leaves the other without anybody to agree with: no verdict, and that is said.
+    let lonely = both(agreed, "", 2, proposal(3, 3, 0));
+    assert_eq!(lonely.outages.len(), 0);
+    assert_eq!((lonely.unseen > Span::ZERO, both(agreed, agreed, 2, proposal(3, 3, 0)).unseen), (true, Span::ZERO));
+    assert_eq!(both(agreed, "", 1, proposal(3, 3, 0)).outages.len(), 1, "alone is enough where one place is");
+}
+
+#[test]
+fn row32_failures_that_are_further_apart_than_the_window_are_none() {
+    let spread = "..x.....x.....x.....";
+    let of = |window| Proposal { rule: Detection { failures: 3, samples: 20, window, ..rule() }, wait: Span::ZERO };
+    let times = |window| replayed(spread, of(window)).outages.len();
+    assert_eq!((times(None), times(Some(Span::from_secs(30)))), (1, 0));
+}
+
 fn looks() -> impl Strategy<Value = Vec<(u8, u32)>> {
     prop::collection::vec((0..10u8, prop_oneof![8 => Just(0u32), 1 => 1..3u32, 1 => 3..30u32]), 1..160)
 }

@@ -187,6 +187,33 @@ fn row_37_the_verdict_of_all_flaps_and_not_that_of_one() {
     assert!(!watch.panel.is_flapping(&watch.rule, watch.now + Span::from_mins(60).as_delta()));
 }
 
+#[test]
+fn row_37_falling_silent_and_being_seen_again_is_no_flapping() {
+    let mut watch = Watch::of(&[WEST, EU], 2);
+    for _ in 0..6 {
+        watch.rounds(3, &[(SERVER, good, Answers), (WEST, good, Answers), (EU, good, Answers)]);
+        assert_eq!(watch.panel.judgement().health, Health::Ok);
+        watch.now += watch.rule.silence().times(2).as_delta();
+        assert_eq!(watch.panel.judge(&watch.rule, &Sights::default(), watch.now).health, Health::Unknown);
+    }
+    assert!(!watch.panel.is_flapping(&watch.rule, watch.now));
+}
+
+#[test]
+fn what_is_down_is_coming_back_once_all_who_say_so_saw_it_well() {
+    let mut watch = Watch::of(&[WEST, EU], 2);
+    watch.rounds(4, &[(SERVER, failed, Answers), (WEST, failed, Answers), (EU, failed, Answers)]);
+    assert_eq!((watch.panel.judgement().health, watch.panel.is_coming_back()), (Health::Down, false));
+    watch.round(&[(SERVER, good, Answers), (WEST, failed, Answers), (EU, failed, Answers)]);
+    assert!(!watch.panel.is_coming_back(), "only one of them sees it");
+    watch.round(&[(SERVER, good, Answers), (WEST, good, Answers), (EU, good, Answers)]);
+    assert_eq!((watch.panel.judgement().health, watch.panel.is_coming_back()), (Health::Down, true));
+    watch.round(&[(SERVER, failed, Answers), (WEST, good, Answers), (EU, good, Answers)]);
+    assert!(!watch.panel.is_coming_back());
+    watch.rounds(4, &[(SERVER, good, Answers), (WEST, good, Answers), (EU, good, Answers)]);
+    assert_eq!((watch.panel.judgement().health, watch.panel.is_coming_back()), (Health::Ok, false));
+}
+
 proptest! {
     /// Whatever a minority sees, in whatever order, nothing is down.
     #[test]

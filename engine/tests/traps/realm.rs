@@ -152,6 +152,12 @@ impl Realm {
         self.estate.strategies.iter_mut().find(|strategy| strategy.id.as_str() == name).unwrap()
     }
 
+    /// From now on `service` needs these, and nothing else.
+    pub fn needs(&mut self, service: &str, needs: &[&str]) {
+        let services = &mut self.estate.services;
+        services.iter_mut().find(|known| known.id.as_str() == service).unwrap().depends_on = needs.iter().map(|need| id(need)).collect();
+    }
+
     /// Time goes on; what can be looked at is looked at again.
     pub fn later(&mut self, secs: u64) {
         self.now += Span::from_secs(secs).as_delta();
@@ -168,7 +174,7 @@ impl Realm {
         let since = if health == Health::Down { self.now - Span::from_secs(30).as_delta() } else { self.now };
         let outcome = if health == Health::Ok { Outcome::Good } else { Outcome::Failed("timed out".to_owned()) };
         let last = (health != Health::Unknown).then(|| Sample { at: self.now, took: Span::from_millis(2), outcome });
-        let view = EndpointView { judgement: judged(health, since, "as the test says"), last, flapping: false };
+        let view = EndpointView { judgement: judged(health, since, "as the test says"), last, ..EndpointView::unseen() };
         self.observed.endpoints.insert((id(service), id(region)), view);
     }
     pub fn endpoint(&mut self, service: &str, region: &str) -> &mut EndpointView {
@@ -185,14 +191,23 @@ impl Realm {
             self.see(service, region, health);
         }
         let since = self.now - Span::from_secs(30).as_delta();
-        for node in self.observed.clusters.values_mut().flat_map(|view| &mut view.nodes).filter(|node| node.region.as_str() == region) {
-            node.judgement = judged(health, since, "as the test says");
+        let nodes = self.observed.clusters.values().flat_map(|view| &view.nodes).filter(|node| node.region.as_str() == region);
+        for node in nodes.map(|node| node.node.to_string()).collect::<Vec<_>>() {
+            self.see_node(&node, health);
         }
         if let Some(agent) = self.observed.agents.get_mut(&id::<RegionId>(region)) {
             *agent = judged(health, since, "as the test says");
         }
         let failed = engine::health::failed_regions(&self.estate, &self.observed);
         self.observed.clusters.values_mut().for_each(|view| view.failed_regions.clone_from(&failed));
+    }
+    /// The same for a database node.
+    pub fn see_node(&mut self, node: &str, health: Health) {
+        let (now, since) = (self.now, self.now - Span::from_secs(30).as_delta());
+        for view in self.observed.clusters.values_mut().flat_map(|view| &mut view.nodes).filter(|view| view.node.as_str() == node) {
+            view.judgement = judged(health, since, "as the test says");
+            view.last_attempt = Some((now, (health != Health::Ok).then(|| "timed out".to_owned())));
+        }
     }
     /// The router sends clients there, as read now.
     pub fn send(&mut self, service: &str, to: &[&str]) {

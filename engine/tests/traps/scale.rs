@@ -87,7 +87,7 @@ fn observed(estate: &Estate, lost: Option<&str>) -> Observations {
         for endpoint in &service.endpoints {
             let judgement = seen(&endpoint.region);
             let last = if judgement.is_ok() { good(ago(1)) } else { crate::world::failed(ago(1)) };
-            let view = EndpointView { judgement, last: Some(last), flapping: false };
+            let view = EndpointView { judgement, last: Some(last), ..EndpointView::unseen() };
             observed.endpoints.insert((service.id.clone(), endpoint.region.clone()), view);
         }
         let on = Some(SeenOn { at: ago(1), regions: BTreeSet::from([id(REGIONS[0])]) });

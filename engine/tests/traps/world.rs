@@ -157,7 +157,9 @@ impl World {
         observed.routers.insert(cluster.id.clone(), ok());
         for region in &estate.regions {
             observed.agents.insert(region.id.clone(), ok());
-            observed.endpoints.insert((id("api"), region.id.clone()), EndpointView { judgement: ok(), last: Some(good(ago(1))), flapping: false });
+            observed
+                .endpoints
+                .insert((id("api"), region.id.clone()), EndpointView { judgement: ok(), last: Some(good(ago(1))), ..EndpointView::unseen() });
         }
         Self { estate, observed, records: Records::default(), journal_break: None }
     }

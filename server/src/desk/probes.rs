@@ -4,9 +4,11 @@ use super::Desk;
 use anyhow::Context;
 use app::port::{ProbesQuery, Replayed};
 use engine::{
-    history::{Period, Proposal, Track, replay},
+    health::observers_of,
+    history::{Period, Proposal, Track, Witness, replay, replay_together},
+    id::{ObserverId, RegionId},
     journal::Subject,
-    time::Span,
+    time::{Instant, Span},
 };
 
 impl Desk {
@@ -26,17 +28,31 @@ impl Desk {
         let before = proposals.iter().map(|proposal| proposal.rule.stretch(proposal.rule.samples.max(proposal.rule.recoveries))).max();
         let from = period.from - before.unwrap_or(Span::ZERO).as_delta();
         let tracks = self.tracks(&query.of, Period { from, ..period }).await?;
+        let (observers, quorum) = (observers_of(&self.estate), self.estate.quorum());
         let turn = self.replays.clone().acquire_owned().await.context("the server is ending")?;
         let judge = move || {
             let _turn = turn;
-            let judged = |track: Track| {
-                let cut = track.stretches.first().filter(|_| track.cut).map(|first| first.first);
-                let period = Period { from: cut.map_or(period.from, |cut| cut.max(period.from)), ..period };
-                let replays = proposals.iter().map(|proposal| replay(&track.stretches, *proposal, period)).collect();
-                Replayed { observer: track.observer, replays, cut }
+            let since = |cut: Option<Instant>| Period { from: cut.map_or(period.from, |cut| cut.max(period.from)), ..period };
+            let cut_of = |track: &Track| track.stretches.first().filter(|_| track.cut).map(|first| first.first);
+            let alone = |track: &Track| {
+                let cut = cut_of(track);
+                let replays = proposals.iter().map(|proposal| replay(&track.stretches, *proposal, since(cut))).collect();
+                Replayed { observer: Some(track.observer.clone()), replays, cut }
             };
-            tracks.into_iter().map(judged).collect()
+            let together = || {
+                let witnesses: Vec<Witness> = observers.iter().map(|(observer, place)| witness(observer, place.as_ref(), &tracks)).collect();
+                let cut = tracks.iter().filter_map(cut_of).max();
+                let replays = proposals.iter().map(|proposal| replay_together(&witnesses, quorum, *proposal, since(cut))).collect();
+                Replayed { observer: None, replays, cut }
+            };
+            (observers.len() > 1).then(together).into_iter().chain(tracks.iter().map(alone)).collect()
         };
         tokio::task::spawn_blocking(judge).await.context("the replay broke off")
     }
+}
+
+/// What an observer saw, as far as it is recorded.
+fn witness<'a>(observer: &ObserverId, place: Option<&RegionId>, tracks: &'a [Track]) -> Witness<'a> {
+    let stretches = tracks.iter().find(|track| track.observer == observer.as_str()).map_or(&[][..], |track| &track.stretches);
+    Witness { observer: observer.clone(), place: place.cloned(), stretches }
 }

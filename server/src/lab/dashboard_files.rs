@@ -29,7 +29,7 @@ fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
     estate.name = format!("Lab {} (stand-ins on loopback, real PostgreSQL)", nodes.map.number);
     // A lab is watched closely, so that a drill takes seconds.
     let second = Span::from_secs(1);
-    let detection = Detection { interval: second, timeout: second, failures: 3, samples: 3, recoveries: 3, slow: None };
+    let detection = Detection { interval: second, timeout: second, ..Detection::default() };
     estate.detection = detection;
     for region in &mut estate.regions {
         let place = Place::region(region.id.as_str()).with_context(|| format!("the lab has no region {}", region.id))?;

@@ -147,7 +147,7 @@ impl Board {
             Sighting::Endpoint { observer, service, region, sample } => {
                 let subject = Subject::Endpoint { service: service.clone(), region: region.clone() };
                 let sample = self.paced(&subject, sample);
-                self.observed.endpoints.get_or_insert_with((service, region), unseen_endpoint).last = Some(sample.clone());
+                self.observed.endpoints.get_or_insert_with((service, region), EndpointView::unseen).last = Some(sample.clone());
                 self.see(&observer, subject, sample);
             }
             Sighting::Report { observer, received, skew_ms, refused, samples } => {
@@ -334,9 +334,10 @@ impl Board {
                 if self.observed.observers.len() > 1 {
                     self.observed.votes.insert(key.clone(), target.panel.votes(&self.sights));
                 }
-                let view = self.observed.endpoints.get_or_insert_with(key, unseen_endpoint);
+                let view = self.observed.endpoints.get_or_insert_with(key, EndpointView::unseen);
                 view.judgement = judgement;
                 view.flapping = target.panel.is_flapping(&target.rule, now);
+                view.coming_back = target.panel.is_coming_back();
             }
             Subject::Traffic { service } => {
                 self.observed.traffic.get_or_insert_with(service.clone(), unseen_traffic).judgement = judgement;
@@ -445,10 +446,6 @@ fn complaint(sample: &Sample) -> Option<String> {
         Outcome::Good => None,
         Outcome::Complaint(why) | Outcome::Failed(why) => Some(why.clone()),
     }
-}
-
-fn unseen_endpoint() -> EndpointView {
-    EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false }
 }
 
 fn unseen_traffic() -> TrafficView {

@@ -302,5 +302,5 @@ fn endpoint(health: Health) -> EndpointView {
     let now = chrono::Utc::now();
     let outcome = if health == Health::Ok { Outcome::Good } else { Outcome::Failed("as the test says".to_owned()) };
     let judgement = Judgement { health, since: Some(now - Span::from_mins(30).as_delta()), why: "as the test says".to_owned() };
-    EndpointView { judgement, last: Some(Sample { at: now, took: Span::from_millis(2), outcome }), flapping: false }
+    EndpointView { judgement, last: Some(Sample { at: now, took: Span::from_millis(2), outcome }), ..EndpointView::unseen() }
 }

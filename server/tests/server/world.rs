@@ -174,9 +174,10 @@ pub fn healthy(estate: &Estate, now: Instant) -> Observations {
     for service in &estate.services {
         for endpoint in &service.endpoints {
             let last = Sample { at: seen, took: Span::from_millis(2), outcome: Outcome::Good };
-            observed
-                .endpoints
-                .insert((service.id.clone(), endpoint.region.clone()), EndpointView { judgement: ok(now), last: Some(last), flapping: false });
+            observed.endpoints.insert(
+                (service.id.clone(), endpoint.region.clone()),
+                EndpointView { judgement: ok(now), last: Some(last), ..EndpointView::unseen() },
+            );
         }
     }
     observed

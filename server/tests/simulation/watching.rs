@@ -152,8 +152,7 @@ impl Board {
                 }
             }
             (Subject::Endpoint { service, region }, _) => {
-                let unseen = || EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false };
-                self.observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen).last = Some(sample.clone());
+                self.observed.endpoints.get_or_insert_with((service.clone(), region.clone()), EndpointView::unseen).last = Some(sample.clone());
             }
             _ => {}
         }
@@ -230,9 +229,9 @@ fn put(observed: &mut Observations, sights: &Sights, subject: &Subject, target: 
             view.into_iter().for_each(|view| view.judgement = judgement.clone());
         }
         Subject::Endpoint { service, region } => {
-            let unseen = || EndpointView { judgement: Judgement::never_measured(), last: None, flapping: false };
-            let view = observed.endpoints.get_or_insert_with((service.clone(), region.clone()), unseen);
+            let view = observed.endpoints.get_or_insert_with((service.clone(), region.clone()), EndpointView::unseen);
             (view.judgement, view.flapping) = (judgement, target.panel.is_flapping(&target.rule, now));
+            view.coming_back = target.panel.is_coming_back();
         }
         Subject::Traffic { service } => {
             let unseen = || TrafficView { judgement: Judgement::never_measured(), on: None };

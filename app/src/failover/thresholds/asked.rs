@@ -8,6 +8,7 @@ pub struct Asked {
     pub failures: String,
     pub samples: String,
     pub recoveries: String,
+    pub window: String,
     pub wait: String,
     pub period: String,
 }
@@ -29,7 +30,7 @@ mod reading {
     impl Asked {
         /// Whether anything but the rule in force is asked for.
         pub fn proposes(&self) -> bool {
-            [&self.failures, &self.samples, &self.recoveries, &self.wait].iter().any(|text| !text.trim().is_empty())
+            [&self.failures, &self.samples, &self.recoveries, &self.window, &self.wait].iter().any(|text| !text.trim().is_empty())
         }
         /// Which period is meant; the day where none is named.
         ///
@@ -60,23 +61,35 @@ mod reading {
                 }
             }
         };
-        let rule = Detection {
+        let mut rule = Detection {
             failures: number("failures", "Failures", &asked.failures, present.rule.failures),
             samples: number("samples", "Of the last … probes", &asked.samples, present.rule.samples),
             recoveries: number("recoveries", "Good ones to recover", &asked.recoveries, present.rule.recoveries),
             ..present.rule
         };
-        let mut wait = present.wait;
-        if !asked.wait.trim().is_empty() {
-            match asked.wait.parse::<Span>() {
-                Ok(asked) if asked <= LONGEST_WAIT => wait = asked,
-                Ok(_) => mistakes.push(("wait".to_owned(), "Wait: longer than a day".to_owned())),
-                Err(error) => mistakes.push(("wait".to_owned(), format!("Wait: {error}"))),
-            }
-        }
+        let mut span = |field: &str, label: &str, text: &str, most: Span| match text.trim() {
+            "" => None,
+            text => match text.parse::<Span>() {
+                Ok(asked) if asked <= most => Some(asked),
+                Ok(_) => {
+                    mistakes.push((field.to_owned(), format!("{label}: longer than {most}")));
+                    None
+                }
+                Err(error) => {
+                    mistakes.push((field.to_owned(), format!("{label}: {error}")));
+                    None
+                }
+            },
+        };
+        let window = span("window", "Window", &asked.window, Detection::LONGEST_WINDOW);
+        let wait = span("wait", "Wait", &asked.wait, LONGEST_WAIT).unwrap_or(present.wait);
+        rule.window = window.or(rule.window);
         if mistakes.is_empty() && rule.failures > rule.samples {
             let says = format!("Failures: {} failures among {} probes can never happen", rule.failures, rule.samples);
             mistakes.push(("failures".to_owned(), says));
+        }
+        if mistakes.is_empty() {
+            mistakes.extend(rule.mistakes().into_iter().map(|says| ("window".to_owned(), format!("Window: {says}"))));
         }
         if mistakes.is_empty() { Ok(Proposal { rule, wait }) } else { Err(mistakes) }
     }

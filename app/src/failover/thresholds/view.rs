@@ -72,6 +72,8 @@ mod making {
     pub struct Question {
         pub period: Period,
         pub regions: Vec<(Subject, Vec<Proposal>)>,
+        /// In how many places observers must agree.
+        quorum: u32,
         page: Thresholds,
     }
 
@@ -118,13 +120,14 @@ mod making {
                     failures: filled(&asked.failures, value(|shown| shown.rule.failures.to_string())),
                     samples: filled(&asked.samples, value(|shown| shown.rule.samples.to_string())),
                     recoveries: filled(&asked.recoveries, value(|shown| shown.rule.recoveries.to_string())),
+                    window: filled(&asked.window, value(|shown| shown.rule.window.map(|window| window.to_string()).unwrap_or_default())),
                     wait: filled(&asked.wait, value(|shown| shown.wait.to_string())),
                     period,
                 },
                 mistakes,
                 regions: Vec::new(),
             };
-            Self { period: Period { from: picture.now - length.as_delta(), until: picture.now }, regions, page }
+            Self { period: Period { from: picture.now - length.as_delta(), until: picture.now }, regions, quorum: picture.estate.quorum(), page }
         }
 
         /// With the answers, in the order of the regions.
@@ -133,16 +136,26 @@ mod making {
             for ((of, proposals), answers) in self.regions.iter().zip(answers) {
                 let Subject::Endpoint { region, .. } = of else { continue };
                 let several = answers.len() > 1;
+                let quorum = self.quorum;
                 if answers.is_empty() {
                     page.regions.push(RegionJudged::unseen(region.as_str(), proposals, self.period));
                 }
-                let first = page.regions.len();
+                let mut alone = page.regions.len();
                 for answer in answers {
-                    let name = if several { format!("{region}, seen by {}", answer.observer) } else { region.to_string() };
+                    let name = match &answer.observer {
+                        None => format!("{region}, where {quorum} places agree: what Lifeboat acts on"),
+                        Some(observer) if several => format!("{region}, seen by {observer}"),
+                        Some(_) => region.to_string(),
+                    };
                     let row = RegionJudged::of(name, &answer);
-                    match page.regions[first..].iter_mut().find(|known| known.is_as_quiet_as(&row)) {
-                        Some(known) => known.join(&answer.observer, row.notes),
-                        None => page.regions.push(row),
+                    let known = page.regions[alone..].iter_mut().find(|known| known.is_as_quiet_as(&row));
+                    match (known, &answer.observer) {
+                        (Some(known), Some(observer)) => known.join(observer, row.notes),
+                        (None, Some(_)) => page.regions.push(row),
+                        (_, None) => {
+                            page.regions.push(row);
+                            alone = page.regions.len();
+                        }
                     }
                 }
             }
@@ -158,7 +171,8 @@ mod making {
             if let Some(present) = present {
                 notes.push(format!("{} probes, {} failed", present.rounds, present.failed));
                 if present.unseen > Span::ZERO {
-                    notes.push(format!("nobody looked for {}: not known, and no failover", present.unseen.rough()));
+                    let says = if answer.observer.is_some() { "nobody looked" } else { "there was no verdict" };
+                    notes.push(format!("{says} for {}: not known, and no failover", present.unseen.rough()));
                 }
                 if present.coarse > 0 {
                     notes.push(format!("{} of the probes are so old that only counts are kept; judged in the worst order", present.coarse));
@@ -186,7 +200,7 @@ mod making {
         /// Of what was never probed.
         fn unseen(region: &str, proposals: &[Proposal], period: Period) -> Self {
             let replays = proposals.iter().map(|proposal| engine::history::replay(&[], *proposal, period)).collect();
-            Self::of(region.to_owned(), &Replayed { observer: String::new(), replays, cut: None })
+            Self::of(region.to_owned(), &Replayed { observer: None, replays, cut: None })
         }
     }
 
