@@ -182,6 +182,7 @@ fn estate() -> Estate {
         observers: Vec::new(),
         quorum: None,
         server_observes: true,
+        server_region: None,
         monitoring: Vec::new(),
         name: "sample".to_owned(),
         detection: Detection { interval: Span::from_secs(1), timeout: Span::from_secs(1), ..Detection::default() },

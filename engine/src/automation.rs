@@ -21,6 +21,7 @@ use std::{
 mod failures;
 mod holds;
 mod returns;
+pub(crate) use holds::passed_over;
 pub use holds::{Hold, held_beforehand, held_from_moving, held_since};
 
 /// What the product decided about one failure.

@@ -34,6 +34,9 @@ pub struct Estate {
     /// Whether the server probes the endpoints too. Where it is false, only the declared observers do.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub server_observes: bool,
+    /// The region the server runs in, where it runs in one: it fails with the observers there, and counts once with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_region: Option<RegionId>,
     /// How a silent or failing probe becomes a verdict, where a cluster or endpoint does not say otherwise.
     #[serde(default)]
     pub detection: Detection,
@@ -282,10 +285,11 @@ impl Estate {
     pub fn quorum(&self) -> u32 {
         self.quorum.unwrap_or(if self.places() > 1 { 2 } else { 1 })
     }
-    /// In how many places there are observers; the server is a place of its own.
+    /// In how many places there are observers; a server that is declared in no region is a place of its own.
     pub fn places(&self) -> usize {
-        let regions: std::collections::BTreeSet<&RegionId> = self.observers.iter().map(|observer| &observer.region).collect();
-        regions.len() + usize::from(self.server_observes)
+        let observers = self.observers.iter().map(|observer| Some(&observer.region));
+        let server = self.server_observes.then_some(self.server_region.as_ref());
+        observers.chain(server).collect::<std::collections::BTreeSet<_>>().len()
     }
     pub fn observer(&self, id: &ObserverId) -> Option<&Observer> {
         self.observers.iter().find(|observer| &observer.id == id)

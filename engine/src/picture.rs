@@ -3,6 +3,7 @@
 
 use crate::{
     abilities::Abilities,
+    automation,
     databases::{ClusterView, Exclusion, NodeView, Protection},
     dependencies,
     estate::{Cluster, Estate, Service},
@@ -140,7 +141,8 @@ impl Picture {
         let counts = |(id, view): &(&ObserverId, &ObserverView)| {
             !self.records.observers.contains_key(*id) && (view.place.is_some() || self.estate.server_observes)
         };
-        let counted: BTreeSet<_> = self.observed.observers.iter().filter(counts).map(|(_, view)| view.place.as_ref()).collect();
+        let counted: BTreeSet<_> =
+            self.observed.observers.iter().filter(counts).map(|(_, view)| view.place.as_ref().or(self.estate.server_region.as_ref())).collect();
         let quorum = self.estate.quorum();
         (!self.observed.observers.is_empty() && counted.len() < quorum as usize).then_some((quorum, counted.len()))
     }
@@ -203,7 +205,7 @@ impl Picture {
     pub fn plan(&self, kind: OperationKind, cluster: &ClusterId, node: Option<&NodeId>) -> Option<Plan> {
         let plan = self.outline(kind, cluster, node)?;
         let affected = dependencies::affected_by(&self.estate, &self.estate.cluster(cluster)?.service);
-        Some(Plan { affected, ..plan })
+        Some(self.for_people(Plan { affected, ..plan }))
     }
     /// The plan without the services that depend on the cluster: all that a decision needs.
     pub(crate) fn outline(&self, kind: OperationKind, cluster: &ClusterId, node: Option<&NodeId>) -> Option<Plan> {
@@ -241,7 +243,15 @@ impl Picture {
 
     /// The plan that sends the clients of `service` to `to`, or where they should go. `None` where there is no such service.
     pub fn traffic_plan(&self, service: &ServiceId, mode: Mode, to: Option<&BTreeSet<RegionId>>) -> Option<Plan> {
-        traffic::plan(self, service, mode, to).map(|plan| self.under_rules(plan))
+        traffic::plan(self, service, mode, to).map(|plan| self.for_people(self.under_rules(plan)))
+    }
+
+    /// The plan with what people pass over by asking for it. What only rehearses or mends is held back by nothing of that kind.
+    fn for_people(&self, mut plan: Plan) -> Plan {
+        if plan.mode() != Mode::Test && !plan.kind.mends() {
+            plan.passed_over = automation::passed_over(self, &plan.scope());
+        }
+        plan
     }
 
     /// The plan that empties `region`. `None` where there is no such region.

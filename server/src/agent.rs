@@ -66,7 +66,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; is another agent running?"))?;
     let region = config.region.clone();
     if let Some(settings) = config.observer.clone() {
-        tokio::spawn(observer::Observer::new(settings)?.run());
+        tokio::spawn(observer::Observer::new(&region, settings)?.run());
     }
     let agent = Arc::new(routes::Agent::new(config)?);
     println!("lifeboat agent of {region} on {listen}");
@@ -79,7 +79,7 @@ async fn observe(arguments: Arguments) -> anyhow::Result<()> {
         anyhow::bail!("name the agent's configuration with --config, or --region, --report-to and --token-file");
     };
     let seen_as = arguments.seen_as.into_iter().collect();
-    let observer = observer::Observer::new(observer::Settings { report_to, token_file, ca_file: arguments.ca_file, seen_as })?;
+    let observer = observer::Observer::new(&region, observer::Settings { report_to, token_file, ca_file: arguments.ca_file, seen_as })?;
     let stop = told_to_stop()?;
     println!("lifeboat agent observes from {region}");
     tokio::select! {

@@ -16,7 +16,7 @@ use axum::{
 };
 use engine::{
     estate::Estate,
-    id::{ObserverId, ServiceId},
+    id::{ObserverId, RegionId, ServiceId},
 };
 use std::{
     collections::BTreeMap,
@@ -34,6 +34,8 @@ const LARGEST_BODY: usize = 1024 * 1024;
 /// What the handlers share.
 pub struct Api {
     observers: Vec<(ObserverId, TokenDigest)>,
+    /// Where each of them is declared to be.
+    places: BTreeMap<ObserverId, RegionId>,
     services: BTreeMap<ServiceId, TokenDigest>,
     targets: wire::TargetList,
     /// How far each observer's clock is off, in milliseconds, as far as that is corrected.
@@ -45,7 +47,8 @@ pub struct Api {
 impl Api {
     pub(crate) fn new(tokens: Tokens, estate: &Estate, beats: Arc<Beats>, sightings: Sender<Sighting>) -> Self {
         let targets = wire::TargetList::of(estate);
-        Self { observers: tokens.observers, services: tokens.services, targets, offsets: Mutex::default(), beats, sightings }
+        let places = estate.observers.iter().map(|observer| (observer.id.clone(), observer.region.clone())).collect();
+        Self { observers: tokens.observers, places, services: tokens.services, targets, offsets: Mutex::default(), beats, sightings }
     }
 
     /// The observer whose token this is.

@@ -113,7 +113,8 @@ impl Scene {
                         endpoint.judgement = world::down(fell);
                     }
                 }
-                world::node(&mut seen, REPLICA).judgement = world::down(fell);
+                let replica = world::node(&mut seen, REPLICA);
+                (replica.judgement, replica.last_attempt) = (world::down(fell), Some((now, Some("timed out".to_owned()))));
                 seen.agents.insert(EAST.parse().unwrap(), world::down(fell));
             }
             Scene::Waiting | Scene::Running | Scene::InDoubt | Scene::Succeeded | Scene::Failed => {

@@ -56,13 +56,13 @@ pub struct SeenBy {
 /// Every observer, the server first.
 pub fn lines(picture: &Picture) -> Vec<ObserverLine> {
     let server = ObserverId::server();
-    let mut lines: Vec<(bool, ObserverLine)> =
-        picture.observed.observers.iter().map(|(id, view)| (*id != server, line(id, view, picture.now))).collect();
+    let mut lines: Vec<(bool, ObserverLine)> = picture.observed.observers.iter().map(|(id, view)| (*id != server, line(id, view, picture))).collect();
     lines.sort_by_key(|(remote, _)| *remote);
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-fn line(id: &ObserverId, view: &ObserverView, now: Instant) -> ObserverLine {
+fn line(id: &ObserverId, view: &ObserverView, picture: &Picture) -> ObserverLine {
+    let now = picture.now;
     let skew = (view.skew_ms.unsigned_abs() > 1_000).then(|| {
         let way = if view.skew_ms > 0 { "ahead" } else { "behind" };
         format!("its clock is {} s {way}", view.skew_ms.unsigned_abs() / 1_000)
@@ -80,7 +80,11 @@ fn line(id: &ObserverId, view: &ObserverView, now: Instant) -> ObserverLine {
     let why: Vec<String> = [why, skew, refused].into_iter().flatten().collect();
     ObserverLine {
         name: id.to_string(),
-        place: view.place.as_ref().map_or_else(|| "this server".to_owned(), ToString::to_string),
+        place: match (&view.place, &picture.estate.server_region) {
+            (Some(region), _) => region.to_string(),
+            (None, Some(region)) => format!("this server, in {region}"),
+            (None, None) => "this server".to_owned(),
+        },
         tone,
         word: word.to_owned(),
         why: (!why.is_empty()).then(|| why.join("; ")),

@@ -110,6 +110,10 @@ fn Whole(page: ServicePage, answers: Answers) -> impl IntoView {
                 <Clients page=page.clone()/>
                 <Stands title="Protection" id="protection-title" stands=page.protection.clone() calm="Another region could serve its clients, and its data is there." now/>
 {declared.then(|| view! { <LastRehearsal rehearsal=page.rehearsal.clone() now/> })}
+                {(!page.rules.is_empty()).then(|| {
+                    let rules = page.rules.iter().map(|rule| view! { <li>{rule.clone()}</li> }).collect_view();
+                    view! { <section class="panel" aria-labelledby="rules-title"><h2 id="rules-title">"Rules"</h2><ul class="reasons">{rules}</ul></section> }
+                })}
                 <Stands title="Lifeboat by itself" id="lifeboat-title" stands=page.automation.clone() calm="Nothing holds it back." now/>
             </div>
         </div>

@@ -185,6 +185,7 @@ pub fn in_words(event: &Event) -> String {
             let broken = if rules.is_empty() { String::new() } else { format!("; WOULD BREAK SAFETY RULES: {}", rules.join("; ")) };
             let checks: Vec<&str> = overridden.iter().filter(|check| !rules.contains(check)).map(String::as_str).collect();
             let over = if checks.is_empty() { broken } else { format!("{broken}; OVERRIDDEN: {}", checks.join("; ")) };
+            let over = if plan.passed_over.is_empty() { over } else { format!("{over}; PASSED OVER: {}", plan.passed_over.join("; ")) };
             let mode = if plan.database().is_none() { format!(" ({})", plan.mode()) } else { String::new() };
             let simulated = if plan.is_simulated() { "SIMULATED: " } else { "" };
             format!("{simulated}Requested: {}{mode} of {}{to}, operation {}{loss}{over}", plan.kind, plan.scope().name(), id.short())

@@ -238,7 +238,7 @@ fn Agreement(page: Page) -> impl IntoView {
                 <dt>"Requested"</dt><dd><Agreeing agreed=page.requested now/></dd>
                 <dt>"Approved"</dt><dd>{count}{approved}</dd>
                 <dt>"Loss bound"</dt><dd>{page.loss}{page.loss_accepted.then_some(" The requester accepted it.")}</dd>
-                <dt>"Affected"</dt><dd>{if page.affected == 1 { "1 service".to_owned() } else { format!("{} services", page.affected) }}</dd>
+                <dt>"Affected"</dt><dd>{page.affected.join(", ")}</dd>
                 <dt>"Plan"</dt><dd><CopyId id=page.plan_hash.clone() short=short_hash/></dd>
             </dl>
         </section>

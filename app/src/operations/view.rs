@@ -81,7 +81,8 @@ pub struct OperationPage {
     pub overridden: Vec<String>,
     /// Those of them that are safety rules.
     pub rules_broken: Vec<String>,
-    pub affected: usize,
+    /// The services that may notice.
+    pub affected: Vec<String>,
     pub clock: Option<Clock>,
     pub measured: Vec<Row>,
     pub steps: Vec<StepRow>,
@@ -197,9 +198,9 @@ impl OperationPage {
             void_at: (operation.state == State::Requested).then(|| operation.requested.at + Operation::APPROVAL_WAITS.as_delta()),
             loss: words::loss_in_words(plan.kind, &plan.loss),
             loss_accepted: operation.loss_accepted,
-            overridden: operation.overridden.iter().filter(|check| !rules_broken.contains(check)).cloned().collect(),
+            overridden: operation.overridden.iter().filter(|check| !rules_broken.contains(check)).chain(&plan.passed_over).cloned().collect(),
             rules_broken,
-            affected: plan.affected.len(),
+            affected: plan.affected.iter().map(ToString::to_string).collect(),
             clock: Clock::expecting(picture, operation),
             measured: verdict::of(operation),
             steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(operation, step, record)).collect(),

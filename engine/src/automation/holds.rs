@@ -117,6 +117,12 @@ pub fn held_beforehand(picture: &Picture, scope: &Scope) -> Vec<Hold> {
     holds
 }
 
+/// Of what would hold the product back, what people may pass over: a cooldown, and a last run that nobody took note of.
+pub(crate) fn passed_over(picture: &Picture, scope: &Scope) -> Vec<String> {
+    let passes = |hold: &Hold| matches!(hold, Hold::Cooldown { .. } | Hold::LastRun { .. });
+    held_beforehand(picture, scope).iter().filter(|hold| passes(hold)).map(ToString::to_string).collect()
+}
+
 /// What people have put in the way of an operation that the product asked for and nobody agreed to: a pause that came after the
 /// decision holds back what it led to, as long as that has not begun. Empty for what people asked for or approved.
 pub fn held_since(picture: &Picture, operation: &Operation) -> Vec<Hold> {

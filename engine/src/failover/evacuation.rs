@@ -67,6 +67,7 @@ pub(crate) fn outline(survey: &Survey, region: &RegionId, mode: Mode) -> Option<
         steps: monitoring::around(&picture.estate, mode, left, steps(region, &waves, mode)),
         affected: affected.into_iter().collect(),
         blockers: draft.blockers,
+        passed_over: Vec::new(),
         approvals,
         made_at: picture.now,
         change: Change::Evacuation(EvacuationChange { region: region.clone(), mode, waves, staying: draft.staying }),

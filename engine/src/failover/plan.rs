@@ -241,6 +241,10 @@ pub struct Plan {
     /// The service itself and all that depend on it, directly or not.
     pub affected: Vec<ServiceId>,
     pub blockers: Vec<Blocker>,
+    /// What would keep the product from doing this by itself now and does not keep people: a cooldown, a last run that nobody has
+    /// taken note of. Whoever asks passes it over, on record (row 43).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<String>,
     /// First failed probe of what is left; the recovery time counts from here. Absent for a planned move.
     pub outage_since: Option<Instant>,
     /// The service's recovery time objective at the time of planning; a later edit does not rewrite the verdict.

@@ -90,6 +90,7 @@ impl Facts<'_> {
             loss: draft.loss,
             affected: vec![self.cluster.service.clone()],
             blockers: draft.blockers,
+            passed_over: Vec::new(),
             outage_since: draft.outage_since,
             rto: service.map(|service| service.rto),
             rpo: service.map(|service| service.rpo),

@@ -87,6 +87,7 @@ pub(crate) fn outline(survey: &Survey, service: &ServiceId, mode: Mode, to: Opti
         affected: vec![service.id.clone()],
         outage_since: draft.outage_since(&change),
         blockers: draft.blockers,
+        passed_over: Vec::new(),
         rto: Some(service.rto),
         rpo: Some(service.rpo),
         approvals: picture.estate.approvals_for(service.strategy.as_ref()),

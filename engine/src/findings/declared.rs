@@ -155,6 +155,9 @@ impl Found<'_> {
         for observer in &estate.observers {
             self.region(&About::Estate, format!("the observer {}", observer.id), &observer.region);
         }
+        if let Some(region) = &estate.server_region {
+            self.region(&About::Estate, "server_region".to_owned(), region);
+        }
         let places = estate.places();
         if estate.quorum() as usize > places {
             self.add(Severity::Act, &About::Estate, Complaint::QuorumOutOfReach { quorum: estate.quorum(), places });

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {
     pub observer: ObserverId,
-    /// Where it is; `None` for the server.
+    /// Where it is; `None` for a server that is in no region.
     pub place: Option<RegionId>,
     pub judgement: Judgement,
     /// Its newest probe.
@@ -188,7 +188,7 @@ impl Seat {
 
 /// Who judges the endpoints of services and where they are, the server first if it looks itself.
 pub fn observers_of(estate: &Estate) -> Vec<(ObserverId, Option<RegionId>)> {
-    let server = estate.server_observes.then(|| (ObserverId::server(), None));
+    let server = estate.server_observes.then(|| (ObserverId::server(), estate.server_region.clone()));
     server.into_iter().chain(estate.observers.iter().map(|observer| (observer.id.clone(), Some(observer.region.clone())))).collect()
 }
 

@@ -143,7 +143,7 @@ pub fn replay(stretches: &[Stretch], proposal: Proposal, period: Period) -> Repl
 /// One of those who judge together.
 pub struct Witness<'a> {
     pub observer: ObserverId,
-    /// `None` for the server.
+    /// `None` for a server that is in no region.
     pub place: Option<RegionId>,
     /// Oldest first; empty where nothing of it is recorded.
     pub stretches: &'a [Stretch],

@@ -6,7 +6,7 @@ use crate::{
 };
 use engine::{
     automation::Verdict,
-    failover::{Mode, OperationKind, State},
+    failover::{Mode, OperationKind, Plan, State},
     findings::Complaint,
     health::{Health, Judgement},
     id::Scope,
@@ -324,6 +324,21 @@ fn row_37_what_changes_back_and_forth_is_left_where_it_is() {
     assert_eq!(held(&realm.thinks(SHOP_SCOPE).unwrap()), ["flapping"]);
     realm.endpoint(SHOP, EAST).flapping = false;
     assert_eq!(requests(&realm.tick()), 1);
+}
+
+#[test]
+fn row_43_who_moves_in_the_middle_of_a_cooldown_passes_it_over_on_record() {
+    let mut realm = Realm::well();
+    assert!(realm.plan(SHOP, Mode::Emergency, &[WEST]).passed_over.is_empty());
+    realm.fails(SHOP, EAST);
+    realm.obey(SHOP);
+    realm.see(SHOP, WEST, Health::Down);
+    let plan = realm.plan(SHOP, Mode::Emergency, &[EU]);
+    assert!(matches!(&plan.passed_over[..], [only] if only.starts_with("cooldown until")), "{:?}", plan.passed_over);
+    let test = realm.plan(SHOP, Mode::Test, &[EU]);
+    assert_eq!((test.passed_over.len(), plan.hash() == Plan { passed_over: Vec::new(), ..plan.clone() }.hash()), (0, true));
+    let operation = realm.request(&plan).unwrap();
+    assert_eq!(realm.book.replayed().operations[&operation].plan.passed_over, plan.passed_over);
 }
 
 #[test]

@@ -69,6 +69,16 @@ impl Watch {
     }
 }
 
+/// The sight of one that something else answered all the time.
+fn seeing(now: Instant) -> Sight {
+    let rule = Detection::default();
+    let mut sight = Sight::new(rule.silence());
+    for back in (0..=40).rev() {
+        sight.take_in(&good(now - Span::from_millis(500 * back).as_delta()));
+    }
+    sight
+}
+
 /// Who sees what of the target in a round, and whether something else answers it.
 type Seen<'a> = (&'a str, fn(Instant) -> Sample, Else);
 
@@ -185,6 +195,29 @@ fn row_37_the_verdict_of_all_flaps_and_not_that_of_one() {
     }
     assert!(watch.panel.is_flapping(&watch.rule, watch.now));
     assert!(!watch.panel.is_flapping(&watch.rule, watch.now + Span::from_mins(60).as_delta()));
+}
+
+#[test]
+fn row_31_a_server_in_a_region_and_an_observer_there_are_one_place() {
+    let mut realm = Realm::well();
+    realm.estate.observers.push(engine::estate::Observer { id: id("west"), region: id(WEST) });
+    assert_eq!((realm.estate.places(), realm.estate.quorum()), (2, 2));
+    realm.estate.server_region = Some(id(WEST));
+    assert_eq!((realm.estate.places(), realm.estate.quorum()), (1, 1));
+    realm.estate.quorum = Some(2);
+    realm.observed.observers.insert(ObserverId::server(), ObserverView { reported: Some(realm.now), ..ObserverView::new(None) });
+    realm.observed.observers.insert(id("west"), ObserverView { reported: Some(realm.now), ..ObserverView::new(Some(id(WEST))) });
+    assert_eq!(realm.picture().too_few_observers(), Some((2, 1)));
+    let mut panel = Panel::of_endpoint(&realm.estate);
+    let sights: Sights = [ObserverId::server(), id("west")].map(|observer| (observer, seeing(realm.now))).into();
+    for back in (0..4).rev() {
+        let at = realm.now - realm.estate.detection.interval.times(back).as_delta();
+        [ObserverId::server(), id("west")].iter().for_each(|observer| panel.push(observer, failed(at)));
+        panel.judge(&realm.estate.detection, &sights, at);
+    }
+    assert_eq!(panel.judgement().health, Health::Unknown, "{:?}", panel.judgement());
+    realm.estate.server_region = Some(id("nowhere"));
+    assert!(realm.picture().findings().iter().any(|finding| finding.complaint.to_string().contains("server_region names nowhere")));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub async fn ingest(services: usize, interval: Duration, rate: usize, seconds: u
             })
             .collect();
         sent += samples.len();
-        let report = Report { sent_at: Utc::now(), version: list.version.clone(), samples };
+        let report = Report { sent_at: Utc::now(), from: "us-west-2".parse()?, version: list.version.clone(), samples };
         let answer = client.post(format!("{}/api/v1/reports", server.address)).bearer_auth(TOKEN).json(&report).send().await?;
         if !answer.status().is_success() {
             bail!("a report was refused: {}", answer.text().await?);

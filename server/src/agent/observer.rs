@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use chrono::Utc;
-use engine::{health::Sample, time::Span};
+use engine::{health::Sample, id::RegionId, time::Span};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -46,6 +46,7 @@ pub struct Settings {
 /// The observer, ready to run.
 pub struct Observer {
     settings: Settings,
+    region: RegionId,
     token: String,
     server: reqwest::Client,
     probes: reqwest::Client,
@@ -53,8 +54,10 @@ pub struct Observer {
 
 impl Observer {
     /// # Errors
-    /// An unreadable token or certificate, an address that is none, or one to which the token must not be sent readably.
-    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+    /// An unreadable token or certificate, a region or an address that is none, or an address to which the token must not be sent
+    /// readably.
+    pub fn new(region: &str, settings: Settings) -> anyhow::Result<Self> {
+        let region = region.parse().with_context(|| format!("“{region}” is not a region"))?;
         let url = reqwest::Url::parse(&settings.report_to).with_context(|| format!("report_to “{}” is not an address", settings.report_to))?;
         let loopback = url.host_str().is_some_and(|host| host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback()));
         match url.scheme() {
@@ -71,7 +74,7 @@ impl Observer {
         }
         let token = read_secret(&settings.token_file)?;
         let server = server.build().context("the HTTP client cannot be set up")?;
-        Ok(Self { settings, token, server, probes: probe::client().context("the HTTP probe cannot be set up")? })
+        Ok(Self { settings, region, token, server, probes: probe::client().context("the HTTP probe cannot be set up")? })
     }
 
     /// Observes and reports until the process ends. Whatever goes wrong on the way is said once, and tried again.
@@ -131,7 +134,7 @@ impl Observer {
             }
             let samples: Vec<Seen> = kept.iter().take(Report::MOST_SAMPLES).cloned().collect();
             let count = samples.len();
-            match self.report(Report { sent_at: Utc::now(), version: list.version.clone(), samples }).await {
+            match self.report(Report { sent_at: Utc::now(), from: self.region.clone(), version: list.version.clone(), samples }).await {
                 Ok(heard) => {
                     kept.drain(..count);
                     said(trouble, heard.why.map(|why| format!("{} samples were refused: {why}", heard.refused)));
@@ -201,7 +204,7 @@ mod tests {
         let token = tempfile::NamedTempFile::new()?;
         std::fs::write(token.path(), "a token")?;
         let seen_as = seen_as.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        Observer::new(Settings { report_to: report_to.to_owned(), token_file: token.path().to_owned(), ca_file: None, seen_as })
+        Observer::new("us-west-2", Settings { report_to: report_to.to_owned(), token_file: token.path().to_owned(), ca_file: None, seen_as })
     }
 
     #[test]

@@ -42,6 +42,13 @@ pub(super) async fn report(
             "send several reports",
         ));
     }
+    if let Some(declared) = api.places.get(&observer).filter(|declared| **declared != report.from) {
+        // Whoever sits elsewhere than it is counted would let one place make a quorum.
+        return Err(Refusal::bad_request(
+            format!("the observer {observer} runs in {} and is declared in {declared}", report.from),
+            "start it with the token and the region of one observer, or change the estate",
+        ));
+    }
     let skew_ms = (report.sent_at - received).num_milliseconds();
     let count = report.samples.len();
     if skew_ms.unsigned_abs() > Report::MOST_SKEW.as_millis() {

@@ -54,6 +54,8 @@ impl TargetList {
 pub struct Report {
     /// By the observer's clock.
     pub sent_at: Instant,
+    /// Where the observer was told that it is.
+    pub from: RegionId,
     /// Of the list it probes.
     pub version: String,
     /// At most `MOST_SAMPLES`; the same sample may come twice, and counts once.

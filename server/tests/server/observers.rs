@@ -209,7 +209,7 @@ async fn f23_f24_what_an_observer_may_not_say_is_refused_and_the_rest_is_taken()
         let at = Utc::now() - TimeDelta::seconds(back);
         json!({ "service": service, "region": "east", "at": at, "took": "1ms", "outcome": "Good" })
     };
-    let report = |skew: i64, samples: Vec<Value>| json!({ "sent_at": Utc::now() + TimeDelta::seconds(skew), "version": version, "samples": samples });
+    let report = |skew: i64, samples: Vec<Value>| json!({ "sent_at": Utc::now() + TimeDelta::seconds(skew), "from": "west", "version": version, "samples": samples });
     let send = async |token: &str, body: Value| {
         let answer = client.post(format!("{}/api/v1/reports", server.address)).bearer_auth(token).json(&body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
@@ -224,6 +224,9 @@ async fn f23_f24_what_an_observer_may_not_say_is_refused_and_the_rest_is_taken()
     let (status, said) = send(TOKEN, report(0, vec![sample("web", 1); 5_001])).await;
     assert!(status == 400 && said["error"].as_str().unwrap().contains("5000 samples"), "{status} {said}");
     assert_eq!(send(TOKEN, json!({ "sent_at": "yesterday" })).await.0, 400);
+    let elsewhere = json!({ "sent_at": Utc::now(), "from": "east", "version": version, "samples": [sample("web", 1)] });
+    let (status, said) = send(TOKEN, elsewhere).await;
+    assert!(status == 400 && said["error"].as_str().unwrap().contains("runs in east and is declared in west"), "{status} {said}");
     for stranger in ["", "wrong", OTHER_TOKEN] {
         assert_eq!(send(stranger, report(0, vec![sample("web", 1)])).await.0, 401, "{stranger}");
         let asked = client.get(format!("{}/api/v1/targets", server.address)).bearer_auth(stranger).send().await.unwrap();

@@ -71,9 +71,10 @@ fn function(path: &str) -> (Rule, &'static str) {
         "/api/failover" => (Rule::SignedIn, "page=1"),
         "/api/failover_service" => (Rule::SignedIn, "id=checkout-api"),
         "/api/decisions" => (Rule::SignedIn, "at=02:13"),
-        "/api/thresholds" => {
-            (Rule::SignedIn, "id=checkout-api&asked[failures]=2&asked[samples]=5&asked[recoveries]=&asked[wait]=20s&asked[period]=1h")
-        }
+        "/api/thresholds" => (
+            Rule::SignedIn,
+            "id=checkout-api&asked[failures]=2&asked[samples]=5&asked[recoveries]=&asked[window]=30s&asked[wait]=20s&asked[period]=1h",
+        ),
         "/api/move_plan" | "/api/move_plan_hash" => (Rule::SignedIn, "service=checkout-api&mode=planned"),
         "/api/evacuation_plan" | "/api/evacuation_plan_hash" => (Rule::SignedIn, "region=us-east-1&mode=planned"),
         "/api/restrain" | "/api/release" => (Rule::Only(Permission::Restrain), "what=pause&minutes=60&reason=because&back=/failover"),

@@ -189,6 +189,7 @@ pub fn primary_down(estate: &Estate, now: Instant) -> Observations {
     for view in observed.clusters.values_mut().flat_map(|cluster| &mut cluster.nodes).filter(|view| view.node.as_str() == EAST) {
         let why = "3 of the last 3 probes failed, latest: connection refused".to_owned();
         view.judgement = Judgement { health: Health::Down, since: Some(ago(now, 20)), why };
+        view.last_attempt = Some((ago(now, 1), Some("connection refused".to_owned())));
         view.host = Some(HostReading { at: ago(now, 1), state: HostState::Gone });
     }
     observed.tick = 2;

@@ -95,6 +95,7 @@ fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView
         <div class="plan">
             <div class="plan-main">
                 <Obstacles title="This cannot be done now" obstacles=page.hard.clone()/>
+                <Obstacles title="Lifeboat itself would wait" obstacles=page.passed_over.clone()/>
                 <Steps steps=page.steps.clone()/>
                 {(!page.choices.is_empty()).then(|| view! {
                     <section class="panel" aria-labelledby="choice-title">

@@ -41,6 +41,8 @@ pub struct PlanPage {
     pub outage_since: Option<Instant>,
     /// No override lifts these.
     pub hard: Vec<Obstacle>,
+    /// What would keep Lifeboat itself from it, and does not keep people.
+    pub passed_over: Vec<Obstacle>,
     /// Two people may decide to go on all the same.
     pub overridable: Vec<Obstacle>,
     /// The operation that holds the cluster.
@@ -146,6 +148,7 @@ impl PlanPage {
             rpo: plan.rpo,
             outage_since: plan.outage_since,
             hard: obstacles(plan.hard_blockers()),
+            passed_over: passed_over(&plan),
             overridable: obstacles(plan.overridable_blockers()),
             held_by: cluster.active,
             barred: barred(viewer, &plan),
@@ -176,6 +179,12 @@ impl PlanPage {
 /// What stands in the way, with the way out of each.
 pub fn obstacles<'a>(blockers: impl IntoIterator<Item = &'a Blocker>) -> Vec<Obstacle> {
     blockers.into_iter().map(|blocker| Obstacle { what: blocker.to_string(), way_out: words::way_out(blocker).to_owned() }).collect()
+}
+
+/// What whoever asks for a plan passes over.
+pub fn passed_over(plan: &Plan) -> Vec<Obstacle> {
+    let way_out = "You may ask for this all the same; the journal keeps what was passed over.";
+    plan.passed_over.iter().map(|what| Obstacle { what: what.clone(), way_out: way_out.to_owned() }).collect()
 }
 
 pub fn affected(picture: &Picture, plan: &Plan) -> Vec<Affected> {

@@ -69,6 +69,7 @@ fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView
         <div class="plan">
             <div class="plan-main">
                 <Obstacles title="This cannot be done now" obstacles=page.hard.clone()/>
+                <Obstacles title="Lifeboat itself would wait" obstacles=page.passed_over.clone()/>
                 {(!page.rules.is_empty()).then(|| {
                     let rules = page.rules.iter().map(|rule| view! { <li><strong>{rule.what.clone()}"."</strong></li> }).collect_view();
                     view! {

@@ -3,7 +3,7 @@
 
 use crate::{
     databases::{
-        plan::view::{Affected, Loss, Obstacle, PlannedStep, affected, barred, obstacles, steps},
+        plan::view::{Affected, Loss, Obstacle, PlannedStep, affected, barred, obstacles, passed_over, steps},
         standing::Headline,
     },
     failover::{
@@ -44,6 +44,8 @@ pub struct MovePage {
     pub rehearsal: Rehearsal,
     /// No override lifts these.
     pub hard: Vec<Obstacle>,
+    /// What would keep Lifeboat itself from it, and does not keep people.
+    pub passed_over: Vec<Obstacle>,
     /// Two people may decide to go on all the same.
     pub overridable: Vec<Obstacle>,
     /// The same, and breaking them takes an approver.
@@ -124,6 +126,7 @@ impl MovePage {
             outage_since: plan.outage_since,
             rehearsal: Rehearsal::of(picture, &plan.scope()),
             hard: obstacles(plan.hard_blockers()),
+            passed_over: passed_over(&plan),
             overridable: obstacles(plan.overridable_blockers().into_iter().filter(|blocker| !blocker.is_safety_rule())),
             rules: obstacles(plan.rules_to_break()),
             held_by: halting::in_the_way(&picture.records, &plan).map(OperationLine::of),

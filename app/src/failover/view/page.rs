@@ -17,7 +17,7 @@ use crate::{
 };
 use engine::{
     automation::Case,
-    estate::Service,
+    estate::{AtEnd, Service},
     failover::{Mode, plan::RegionCandidate, traffic},
     history::Mark,
     id::{Scope, ServiceId},
@@ -34,6 +34,8 @@ pub struct ServicePage {
     pub id: String,
     pub note: String,
     pub strategy: Option<String>,
+    /// The rules that moves of it follow, whether or not they bite now.
+    pub rules: Vec<String>,
     /// Where clients come in; absent where nothing that sends them is declared.
     pub address: Option<String>,
     pub simulated: bool,
@@ -87,6 +89,32 @@ pub struct CaseView {
     pub target: Option<String>,
 }
 
+/// The rules of the strategy, and the blackout window that is or comes next.
+#[cfg(feature = "ssr")]
+fn rules_in_words(picture: &Picture, service: &Service) -> Vec<String> {
+    let Some(strategy) = picture.estate.strategy_of(service) else { return Vec::new() };
+    let mut rules = vec![
+        format!("at least {} {} stay on in every move", strategy.minimum_on, if strategy.minimum_on == 1 { "region" } else { "regions" }),
+        format!("Lifeboat waits {} after a verdict, and {} after a failover before it starts another one", strategy.wait, strategy.cooldown),
+        format!("a region must be well for {} before clients return to it", strategy.dwell),
+    ];
+    let approvals = picture.estate.approvals_for(service.strategy.as_ref());
+    rules.push(if approvals == 1 { "one other person approves".to_owned() } else { format!("{approvals} other people approve") });
+    if let Some(commit) = strategy.commit {
+        let then = match commit.then {
+            AtEnd::Commit => "committed",
+            AtEnd::RollBack => "rolled back",
+        };
+        rules.push(format!("a planned move is {then} {} after it was proven, unless people decide before", commit.window));
+    }
+    let coming = picture.estate.blackouts.iter().filter(|window| window.until > picture.now).min_by_key(|window| window.from);
+    rules.extend(coming.map(|window| {
+        let (from, until) = (window.from.format("%Y-%m-%d %H:%M"), window.until.format("%Y-%m-%d %H:%M UTC"));
+        format!("blackout window from {from} to {until}: {}", window.reason)
+    }));
+    rules
+}
+
 impl ServicePage {
     /// `None` where there is no such service. One without declared traffic is shown, saying so.
     pub fn of(picture: &Picture, viewer: &Viewer, id: &ServiceId, decisions: Vec<DecisionLine>) -> Option<Self> {
@@ -100,6 +128,7 @@ impl ServicePage {
             id: id.to_string(),
             note: format!("Tier {}, {} failover", service.tier.number(), standing::mode(strategy)),
             strategy: service.strategy.as_ref().map(|id| crate::services::view::strategy_in_words(picture, id)),
+            rules: rules_in_words(picture, service),
             address: service.traffic.as_ref().map(|traffic| traffic.address.clone()),
             simulated: plan.is_simulated(),
             headline: headline(picture, service),
