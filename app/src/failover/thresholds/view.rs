@@ -113,7 +113,11 @@ mod making {
                 now: picture.now,
                 service: service.id.to_string(),
                 probed: shown
-                    .map(|shown| format!("It is probed every {}, with a time-out of {}.", shown.rule.interval, shown.rule.timeout))
+                    .map(|shown| {
+                        let slow =
+                            shown.rule.slow.map(|slow| format!(" An answer that takes longer than {slow} makes it degraded.")).unwrap_or_default();
+                        format!("It is probed every {}, with a time-out of {}.{slow}", shown.rule.interval, shown.rule.timeout)
+                    })
                     .unwrap_or_default(),
                 caption: format!("With what the probes saw in the last {period}, it …"),
                 asked: Asked {

@@ -90,7 +90,6 @@ pub struct CaseView {
 }
 
 /// The rules of the strategy, and the blackout window that is or comes next.
-#[cfg(feature = "ssr")]
 fn rules_in_words(picture: &Picture, service: &Service) -> Vec<String> {
     let Some(strategy) = picture.estate.strategy_of(service) else { return Vec::new() };
     let mut rules = vec![
