@@ -207,8 +207,22 @@ impl Picture {
         let affected = dependencies::affected_by(&self.estate, &self.estate.cluster(cluster)?.service);
         Some(self.for_people(Plan { affected, ..plan }))
     }
-    /// The plan without the services that depend on the cluster: all that a decision needs.
+    /// The failover of a cluster as the product would carry it out by itself, without the services that depend on the cluster: all
+    /// that a decision needs.
+    pub(crate) fn failover_by_itself(&self, cluster: &ClusterId, node: Option<&NodeId>) -> Option<Plan> {
+        self.with_facts(cluster, |facts| Some(planning::failover_by_itself(facts, node)))
+    }
+    /// The plan of `plan` without the services that depend on the cluster.
     pub(crate) fn outline(&self, kind: OperationKind, cluster: &ClusterId, node: Option<&NodeId>) -> Option<Plan> {
+        self.with_facts(cluster, |facts| match kind {
+            OperationKind::Switchover => Some(planning::switchover(facts, node)),
+            OperationKind::Failover => Some(planning::failover(facts, node)),
+            OperationKind::Rejoin => Some(planning::rejoin(facts, node?)),
+            OperationKind::Reroute => Some(planning::reroute(facts)),
+            OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => None,
+        })
+    }
+    fn with_facts(&self, cluster: &ClusterId, plan: impl FnOnce(Facts<'_>) -> Option<Plan>) -> Option<Plan> {
         let (cluster, view) = self.cluster(cluster)?;
         let agent = |node: &NodeId| self.agent_answers(cluster, node);
         let router = self.observed.routers.get(&cluster.id);
@@ -231,14 +245,7 @@ impl Picture {
             promoted: survey.promoted(&cluster.id),
             now: self.now,
         };
-        let plan = match kind {
-            OperationKind::Switchover => planning::switchover(facts, node),
-            OperationKind::Failover => planning::failover(facts, node),
-            OperationKind::Rejoin => planning::rejoin(facts, node?),
-            OperationKind::Reroute => planning::reroute(facts),
-            OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => return None,
-        };
-        Some(self.under_rules(plan))
+        plan(facts).map(|plan| self.under_rules(plan))
     }
 
     /// The plan that sends the clients of `service` to `to`, or where they should go. `None` where there is no such service.
@@ -281,6 +288,11 @@ impl Picture {
     /// The plan of an existing operation, made anew from the present facts.
     pub fn replan(&self, operation: &Operation) -> Option<Plan> {
         match &operation.plan.change {
+            Change::Database(change) if change.unattended => {
+                let plan = self.failover_by_itself(&change.cluster, change.target.as_ref())?;
+                let affected = dependencies::affected_by(&self.estate, &self.estate.cluster(&change.cluster)?.service);
+                Some(Plan { affected, ..plan })
+            }
             Change::Database(change) => {
                 let node = if operation.plan.kind == OperationKind::Rejoin { change.source.as_ref() } else { change.target.as_ref() };
                 self.plan(operation.plan.kind, &change.cluster, node)

@@ -177,7 +177,9 @@ pub fn automation(picture: &Picture, scope: &Scope, strategy: Option<&Strategy>)
     }
     let promotes = scope.cluster().is_some();
     match strategy.map(|strategy| strategy.failover) {
-        Some(FailoverMode::Automatic) if promotes => because(Tone::Ok, "asks", None, vec!["a promotion is always approved by a person".to_owned()]),
+        Some(FailoverMode::Automatic) if promotes => {
+            because(Tone::Ok, "asks", None, vec!["it starts a promotion where nothing can be lost by it, and asks for any other".to_owned()])
+        }
         Some(FailoverMode::Automatic) => plain(Tone::Ok, "acts"),
         Some(FailoverMode::SemiAutomatic) => plain(Tone::Ok, "asks"),
         Some(FailoverMode::Manual) => plain(Tone::Ok, "recommends"),

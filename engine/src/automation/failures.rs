@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     estate::{Detection, FailoverMode, Service},
-    failover::{Mode, OperationKind, evacuation, traffic},
+    failover::{Mode, evacuation, traffic},
     health::Health,
     id::{ClusterId, RegionId, Scope},
     journal::Subject,
@@ -148,7 +148,7 @@ pub(super) fn of_cluster(survey: &Survey, id: &ClusterId) -> Option<Considered> 
         return None;
     }
     let strategy = cluster.strategy.as_ref().and_then(|id| picture.estate.strategy(id));
-    let plan = picture.outline(OperationKind::Failover, id, None)?;
+    let plan = picture.failover_by_itself(id, None)?;
     let rule: Detection = picture.estate.detection_of(cluster);
     let mut decision = Decision {
         scope: Scope::Cluster(id.clone()),
@@ -174,12 +174,12 @@ pub(super) fn of_cluster(survey: &Survey, id: &ClusterId) -> Option<Considered> 
         decision.holds.push(Hold::RegionFails { region: primary.region.clone() });
     }
     decision.holds.extend(holds(survey, &decision, &held_by, &plan, pace));
-    decision.settle(false);
+    decision.settle(plan.database().is_some_and(|change| change.unattended));
     Some(Considered { decision, plan: Some(plan) })
 }
 
 impl Decision {
-    /// From mode and holds to the verdict. A promotion that was not asked for by a person is always approved by one.
+    /// From mode and holds to the verdict. What may not start is asked for.
     fn settle(&mut self, may_start: bool) {
         self.verdict = match self.mode {
             _ if !self.holds.is_empty() => Verdict::Hold,

@@ -116,6 +116,9 @@ pub struct DatabaseChange {
     /// The node that takes the writes; for a rejoin the one to follow. Absent where none can.
     pub target: Option<NodeId>,
     pub basis: Basis,
+    /// The strategy leaves it to the product, and nothing can be lost by it: nobody is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
     /// All nodes with what speaks for and against them.
     pub candidates: Vec<Candidate>,
 }
@@ -357,7 +360,7 @@ impl Plan {
     pub fn requires_approval(&self) -> bool {
         let moves = match (&self.change, self.kind) {
             (Change::Database(_), kind) if kind.mends() => false,
-            (Change::Database(_), _) => true,
+            (Change::Database(change), _) => !change.unattended,
             (Change::Traffic(change), _) => change.mode != Mode::Test && !change.unattended,
             (Change::Evacuation(change), _) => change.mode != Mode::Test,
         };

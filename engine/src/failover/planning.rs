@@ -12,6 +12,8 @@ use crate::{
     time::{Instant, Span},
 };
 
+mod unattended;
+
 /// What a plan is put together in.
 struct Draft {
     kind: OperationKind,
@@ -22,6 +24,7 @@ struct Draft {
     candidates: Vec<Candidate>,
     blockers: Vec<Blocker>,
     outage_since: Option<Instant>,
+    unattended: bool,
 }
 
 /// The facts a plan is made from.
@@ -58,6 +61,7 @@ impl Facts<'_> {
             candidates: Vec::new(),
             blockers: Vec::new(),
             outage_since: None,
+            unattended: false,
         }
     }
     /// What was read of a node before it was promoted says who led then: a plan that rests on it would fence and promote by
@@ -84,6 +88,7 @@ impl Facts<'_> {
                 source: draft.source,
                 target: draft.target,
                 basis: Basis { primary: self.view.primary().map(|view| view.node.clone()), timeline: self.view.timeline() },
+                unattended: draft.unattended,
                 candidates: draft.candidates,
             }),
             steps: draft.steps,
@@ -218,12 +223,18 @@ fn take_over_steps(target: &NodeId) -> [Step; 3] {
     ]
 }
 
-/// An emergency failover, to `wish` or to the best candidate.
+/// An emergency failover that a person agrees to, to `wish` or to the best candidate.
 pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
-    facts.finished(draft_failover(facts, wish))
+    facts.finished(draft_failover(facts, wish, unattended::Asked::People))
 }
 
-fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
+/// The same as the product would carry it out by itself, where the strategy leaves that to it and nothing can be lost; where it
+/// cannot be known that nothing is, as a person would have to agree to it.
+pub fn failover_by_itself(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
+    facts.finished(draft_failover(facts, wish, unattended::Asked::Nobody))
+}
+
+fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::Asked) -> Draft {
     let mut plan = facts.blank(OperationKind::Failover);
     plan.blockers.extend(facts.two_writable());
     plan.blockers.extend(facts.leader_unknown());
@@ -244,6 +255,9 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
     let by = fence_means(facts, primary, &target, &mut plan);
     plan.steps = failover_steps(primary, by, &target, facts.others(&[&primary.node, &target]));
+    if asked == unattended::Asked::Nobody {
+        unattended::relieve(&facts, &mut plan, primary, by, &target);
+    }
     plan
 }
 

@@ -41,6 +41,13 @@ pub enum Action {
         node: NodeId,
         by: FenceMeans,
     },
+    /// Read the write-ahead log of the fenced source, and go on only where the target holds every transaction in it.
+    HoldsAll {
+        source: NodeId,
+        target: NodeId,
+        /// The one `source` wrote on.
+        timeline: u32,
+    },
     Promote {
         node: NodeId,
     },
@@ -174,6 +181,7 @@ impl Action {
             | Action::StopNode { .. }
             | Action::CatchUp { .. }
             | Action::Fence { .. }
+            | Action::HoldsAll { .. }
             | Action::Promote { .. }
             | Action::VerifyWritable { .. }
             | Action::ProveWrite { .. }

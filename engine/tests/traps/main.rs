@@ -26,4 +26,5 @@ mod standing;
 mod traffic;
 mod traffic_laws;
 mod turns;
+mod unattended;
 mod world;

@@ -104,7 +104,9 @@ fn parse_record(line: &str) -> Option<(u64, u64)> {
 }
 
 fn is_commit(line: &str) -> bool {
-    line.starts_with("rmgr: Transaction") && line.split_once("desc: ").is_some_and(|(_, desc)| desc.starts_with("COMMIT"))
+    // What was prepared was acknowledged too.
+    let ends_well = |desc: &str| desc.starts_with("COMMIT") || desc.starts_with("PREPARE");
+    line.starts_with("rmgr: Transaction") && line.split_once("desc: ").is_some_and(|(_, desc)| ends_well(desc))
 }
 
 /// Where a record of this length ends, page headers in between included, aligned to 8 bytes.

@@ -23,6 +23,8 @@ pub enum Harm {
     UndoLies,
     /// The last byte is said to have arrived.
     CatchUpLies,
+    /// The log of a fenced primary is said to hold nothing that is not on the standby.
+    LogLies,
     /// An entry of the journal is changed after it was written.
     EntryChanged,
     /// The last entry of the journal is lost when the server is killed.
@@ -30,7 +32,7 @@ pub enum Harm {
 }
 
 impl Harm {
-    pub const ALL: [Harm; 11] = [
+    pub const ALL: [Harm; 12] = [
         Harm::FenceLies,
         Harm::ApprovalSkipped,
         Harm::LateOrdersObeyed,
@@ -40,6 +42,7 @@ impl Harm {
         Harm::PastNotShown,
         Harm::UndoLies,
         Harm::CatchUpLies,
+        Harm::LogLies,
         Harm::EntryChanged,
         Harm::EntryLost,
     ];
@@ -54,7 +57,7 @@ impl Harm {
             Harm::MoveLies => &[Law::TruthfulSuccess],
             Harm::RestraintsNotShown | Harm::PastNotShown => &[Law::SafetyRules],
             Harm::UndoLies => &[Law::TruthfulFailure],
-            Harm::CatchUpLies => &[Law::NoLossWhereNoneWasSaid],
+            Harm::CatchUpLies | Harm::LogLies => &[Law::NoLossWhereNoneWasSaid],
             Harm::EntryChanged | Harm::EntryLost => &[Law::Journal],
         }
     }

@@ -241,6 +241,11 @@ fn approvals_needed(stage: &Stage, operation: &Operation) -> u32 {
     };
     let by_itself = match (plan.kind, plan.traffic()) {
         (OperationKind::Rejoin, _) => true,
+        // A promotion that loses nothing, where the strategy leaves it to the product.
+        (OperationKind::Failover, _) => plan
+            .database()
+            .and_then(|change| stage.estate.strategy(strategy_of_cluster(&change.cluster)?))
+            .is_some_and(|strategy| strategy.failover == FailoverMode::Automatic),
         (kind, Some(change)) => {
             let strategy = stage.estate.service(&change.service).and_then(|service| stage.estate.strategy_of(service));
             let mode = strategy.map(|strategy| if kind == OperationKind::Failback { strategy.failback } else { strategy.failover });
