@@ -5,6 +5,7 @@ mod automation;
 mod clock;
 mod consent;
 mod databases;
+mod details;
 mod evacuation;
 mod findings;
 mod halting;
