@@ -1,6 +1,7 @@
 //! Database clusters: the list, one cluster's topology and nodes, and the page that confirms a plan.
 
 pub mod calls;
+mod details;
 mod drawing;
 mod list;
 mod nodes;

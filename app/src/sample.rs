@@ -3,7 +3,7 @@
 use crate::session::Viewer;
 use engine::{
     access::Role,
-    databases::{ClusterView, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
+    databases::{ClusterView, Details, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
     estate::{Cluster, DataClass, DeclaredRole, Detection, Estate, Node, Region, Router, Service, Tier},
     failover::{OperationKind, Plan},
     health::{Health, Judgement},
@@ -163,6 +163,7 @@ fn node(cluster: &Cluster, name: &str, role: NodeRole, now: Instant) -> NodeView
         }),
         last_attempt: Some((now, None)),
         host: Some(HostReading { at: now, state: HostState::Running }),
+        details: Details::default(),
     }
 }
 

@@ -10,10 +10,18 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{cmp::Reverse, collections::BTreeSet, fmt, str::FromStr};
 
+mod details;
 mod loss;
 mod ranking;
+mod size;
+mod trail;
+pub use details::{
+    Archive, Archived, Archiver, CatalogReading, Clash, Detail, Details, FilesReading, Fork, MissingRight, Room, Slot, SlotWal, is_fresh,
+};
 pub use loss::{LossBound, ZeroLoss, loss_bound};
 pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out};
+pub use size::{bytes_in_words, room_in_words};
+pub use trail::Trail;
 
 /// A write-ahead log position, a byte offset into the log. Printed as PostgreSQL prints it, `16/B374D848`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,6 +84,12 @@ pub struct NodeReading {
     pub connections_max: u32,
 }
 
+/// The major version in a `server_version`, `15` of `15.18 (Debian 15.18-1)`.
+pub fn major(version: &str) -> Option<u32> {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
 /// Role as observed, with the positions that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeRole {
@@ -128,6 +142,7 @@ pub struct NodeView {
     pub last_attempt: Option<(Instant, Option<String>)>,
     /// What the host agent last said of the node's processes.
     pub host: Option<HostReading>,
+    pub details: Details,
 }
 
 /// What the agent on a node's host saw: the only witness that can tell a dead process from a silent one.

@@ -3,7 +3,9 @@
 
 use crate::{
     automation::{Decision, Verdict},
+    databases::{Lsn, MissingRight, bytes_in_words, room_in_words},
     dependencies,
+    estate::Cluster,
     failover::State,
     health::Health,
     id::{ClusterId, HookId, MonitoringId, NodeId, ObserverId, OperationId, RegionId, ServiceId},
@@ -17,6 +19,7 @@ use std::collections::BTreeSet;
 
 mod clusters;
 mod declared;
+mod details;
 mod operations;
 mod platform;
 mod remedies;
@@ -121,6 +124,34 @@ pub enum Complaint {
     WritesOnOldTimeline { node: NodeId, own: u32, newest: u32 },
     #[error("{node} answers and complains: {why}")]
     NodeComplains { node: NodeId, why: String },
+    #[error("the disk of {place} has {} left on {node}; less than {} is low", room_in_words(*free), bytes_in_words(*limit))]
+    DiskLow { node: NodeId, place: String, free: u64, limit: u64 },
+    #[error("{node} has {used} of at most {most} client connections")]
+    ConnectionsScarce { node: NodeId, used: u32, most: u32 },
+    #[error("the replication slot {slot} of {node} has lost WAL it was to keep: whoever streams from it cannot go on")]
+    SlotLost { node: NodeId, slot: String },
+    #[error("the replication slot {slot} of {node} is about to lose WAL it was to keep")]
+    SlotLosing { node: NodeId, slot: String },
+    #[error("nobody uses the replication slot {slot} of {node}, and it keeps {} of WAL and more with every write", bytes_in_words(*kept))]
+    SlotUnused { node: NodeId, slot: String, kept: u64 },
+    #[error(
+        "{node} cannot archive its WAL: {segment} failed last at {}{}",
+        tried.format("%Y-%m-%d %H:%M:%S UTC"),
+        waiting.map(|waiting| format!(", and {waiting} segments wait")).unwrap_or_default()
+    )]
+    ArchiveFails { node: NodeId, segment: String, tried: Instant, waiting: Option<u64> },
+    #[error("{node} is to archive its WAL and nothing is set that would: it keeps all of it")]
+    ArchivesNowhere { node: NodeId },
+    #[error("{node} runs PostgreSQL {own}, the primary {needed}: it can be no copy of it, and never take over")]
+    MajorDiffers { node: NodeId, own: u32, needed: u32 },
+    #[error("the nodes run different minor versions: {}", versions.join(", "))]
+    VersionsDiffer { versions: Vec<String> },
+    #[error("timeline {timeline} began at {own} on {node} and at {leading} on {primary}: they were promoted apart, and {node} is no copy")]
+    HistoriesClash { node: NodeId, primary: NodeId, timeline: u32, own: Lsn, leading: Lsn },
+    #[error("{} is missing on {}: {}", right.right, nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), right.without)]
+    RightMissing { nodes: Vec<NodeId>, right: MissingRight },
+    #[error("{what} could not be read on {node}: {why}")]
+    DetailUnknown { node: NodeId, what: String, why: String },
     #[error("the samples of {} are of another database system than those of the primary {primary}", nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     OtherSystem { nodes: Vec<NodeId>, primary: NodeId },
     #[error("whether the cluster is protected is not known: {}", missing.join("; "))]
@@ -217,6 +248,13 @@ pub fn all(picture: &Picture) -> Vec<Finding> {
         found.extend(strategies::findings(picture, cluster));
     }
     found.sort_by_cached_key(|finding| (finding.severity, finding.about.clone(), finding.complaint.to_string()));
+    found
+}
+
+/// What is wrong with the details of one cluster, worst first.
+pub fn details_of(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
+    let mut found = clusters::details_of(picture, cluster);
+    found.sort_by_cached_key(|finding| (finding.severity, finding.complaint.to_string()));
     found
 }
 

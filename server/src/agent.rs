@@ -13,6 +13,7 @@ pub mod command;
 pub mod config;
 pub mod control_data;
 pub mod fence;
+pub mod files;
 pub mod follow;
 pub mod inspect;
 pub mod loss;

@@ -4,7 +4,7 @@
 use crate::{connections::Connections, desk::Desk};
 use anyhow::Context;
 use engine::{
-    databases::{HostState, NodeReading},
+    databases::{CatalogReading, FilesReading, HostState, NodeReading},
     estate::{Detection, Estate, Service},
     health::Sample,
     id::{ClusterId, NodeId, ObserverId, RegionId, ServiceId},
@@ -20,6 +20,7 @@ use tokio::{
 mod agents;
 mod board;
 mod clock;
+mod details;
 mod endpoints;
 mod heartbeats;
 pub mod history;
@@ -39,6 +40,12 @@ pub(crate) enum Sighting {
         sample: Sample,
         reading: Option<NodeReading>,
     },
+    /// What changes slowly, or why nothing could be read.
+    Details {
+        cluster: ClusterId,
+        node: NodeId,
+        read: Result<CatalogReading, String>,
+    },
     Endpoint {
         observer: ObserverId,
         service: ServiceId,
@@ -56,7 +63,7 @@ pub(crate) enum Sighting {
     Agent {
         region: RegionId,
         sample: Sample,
-        hosts: Vec<(NodeId, HostState)>,
+        hosts: Vec<(NodeId, HostState, FilesReading)>,
     },
     Router {
         cluster: ClusterId,
@@ -93,6 +100,7 @@ pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>, beats: &Arc<B
     let judging = tokio::spawn(board.run(receiver));
     let estate = desk.estate();
     nodes::start(estate, &connections, &sender);
+    details::start(estate, &connections, &sender);
     agents::start(estate, &connections, &sender);
     routers::start(estate, &connections, &sender);
     traffic::start(estate, &connections, &sender);

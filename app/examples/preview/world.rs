@@ -4,7 +4,7 @@ use app::session::Viewer;
 use engine::{
     abilities::Abilities,
     access::Role,
-    databases::{ClusterView, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
+    databases::{ClusterView, Details, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
     estate::{Detection, Endpoint, Estate, FailoverMode, Replication, Router, Service, Strategy, StrategyKind, Traffic, TrafficMeans},
     health::{Health, Judgement, Outcome, Sample},
     id::{NodeId, RegionId},
@@ -177,6 +177,7 @@ pub fn healthy(estate: &Estate, begun: Instant, now: Instant) -> Observations {
             }),
             last_attempt: Some((now - Span::from_millis(350).as_delta(), None)),
             host: Some(HostReading { at: now - Span::from_millis(600).as_delta(), state: HostState::Running }),
+            details: Details::default(),
         });
         seen.clusters.insert(
             cluster.id.clone(),

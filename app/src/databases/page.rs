@@ -2,6 +2,7 @@
 
 use super::{
     calls,
+    details::Details,
     drawing::Drawing,
     nodes::Nodes,
     standing::{Headline, Route, Shield},
@@ -67,6 +68,10 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
         <section aria-labelledby="nodes-title">
             <h2 id="nodes-title">"Nodes"</h2>
             <Nodes nodes=page.nodes.clone() cluster=page.id.clone() free=page.active.is_none() now/>
+        </section>
+        <section aria-labelledby="details-title">
+            <h2 id="details-title">"Slots, archive and disks"</h2>
+            <Details rows=page.details complaints=page.complaints now/>
         </section>
         <Switches answers switches=page.switches back now/>
         <section aria-labelledby="past-title">

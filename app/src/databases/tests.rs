@@ -11,6 +11,7 @@ use crate::{
 };
 use engine::{
     access::Role,
+    databases::{Archive, Archived, Archiver, CatalogReading, FilesReading, Fork, Lsn, MissingRight, Room, Slot, SlotWal},
     failover::OperationKind,
     health::{Health, Judgement},
     journal::Event,
@@ -62,6 +63,71 @@ fn a_node_that_was_never_read_shows_question_marks() {
     let row = page(&sample).nodes[2].clone();
     assert_eq!((row.tone, row.timeline, row.position, row.read_at), (Tone::Unknown, None, None, None));
     assert_eq!(row.lag.map(|lag| (lag.bytes, lag.time, lag.against)), Some((None, None, Against::Nothing)));
+}
+
+#[test]
+fn details_are_question_marks_until_they_are_read_and_have_the_ages_of_both_witnesses() {
+    let mut sample = Sample::healthy();
+    let west = page(&sample).details[2].clone();
+    assert_eq!(
+        (&west.slots[..], west.archive.as_str(), &west.disks[..], &west.timelines[..]),
+        (&["?".to_owned()][..], "?", &["?".to_owned()][..], &["?".to_owned()][..])
+    );
+    assert_eq!((west.asked, west.found), (None, None));
+
+    let slot = |name: &str, active, kept, wal| Slot { name: name.to_owned(), logical: false, temporary: false, active, kept, wal };
+    let archived = |segment: &str, clock| Some(Archived { segment: segment.to_owned(), at: at(clock) });
+    let right = MissingRight {
+        right: "EXECUTE on pg_promote(boolean, integer) for lifeboat".to_owned(),
+        without: "Lifeboat cannot promote a standby".to_owned(),
+        grant: "GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO lifeboat;".to_owned(),
+        database: "users".to_owned(),
+    };
+    let archiver = Archiver { last: archived("A", "14:00:00"), last_failed: archived("B", "14:02:58"), waiting: None };
+    sample.node(EAST).details.catalog = Some(CatalogReading {
+        at: at("14:02:57"),
+        slots: Ok(vec![
+            slot("one", true, Some(2_048), Some(SlotWal::Reserved)),
+            slot("two", false, None, Some(SlotWal::Lost)),
+            slot("of_twelve", false, Some(0), None),
+            slot("new", false, None, None),
+        ]),
+        archive: Ok(Archive::On(archiver)),
+        rights: Ok(vec![right]),
+        streaming_rights: Err("the host agent is silent".to_owned()),
+    });
+    sample.node(EAST).details.files = Some(FilesReading {
+        at: at("14:02:00"),
+        data: Ok(Room { free: (3 << 30) - 1, total: 100 << 30 }),
+        wal: Some(Err("pg_wal: no such file".to_owned())),
+        forks: Ok(vec![Fork { timeline: 2, parent: 1, at: Lsn(0x500_0000) }, Fork { timeline: 3, parent: 2, at: Lsn(0x600_0000) }]),
+    });
+    let page = page(&sample);
+    let east = &page.details[0];
+    assert_eq!(
+        east.slots,
+        [
+            "one: in use, keeps 2 KiB",
+            "two: unused, LOST its WAL",
+            "of_twelve: unused, keeps 0 B, whether it may lose it: ?",
+            "new: unused, keeps no WAL"
+        ]
+    );
+    assert_eq!(east.archive, "FAILS with B at 2026-11-23 14:02:58; last A at 2026-11-23 14:00:00, ? waiting");
+    assert_eq!(east.disks, ["data: 2.9 GiB free of 100 GiB", "? (pg_wal: no such file)"]);
+    assert_eq!(east.timelines, ["2 left 1 at 0/5000000", "3 left 2 at 0/6000000"]);
+    assert_eq!((east.asked, east.found, east.stale), (Some(at("14:02:57")), Some(at("14:02:00")), (false, true)));
+    let says: Vec<(Tone, &str)> = page.complaints.iter().map(|line| (line.tone, line.what.as_str())).collect();
+    assert!(
+        matches!(says[..], [
+            (Tone::Act, right),
+            (Tone::Act, archive),
+            (Tone::Act, slot),
+            (Tone::Unknown, streaming),
+        ] if right.starts_with("EXECUTE on pg_promote") && archive.contains("cannot archive") && slot.contains("slot two") && streaming.contains("silent")),
+        "a disk that was looked at a minute ago is no finding of now: {says:?}"
+    );
+    assert!(page.complaints[0].remedy.contains("GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO lifeboat;"));
 }
 
 #[test]

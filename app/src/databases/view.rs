@@ -2,17 +2,19 @@
 //! of the primary could be survived, and what can be done now. A pure function of the picture.
 
 use super::{
+    details::{self, DetailRow},
     standing::{Headline, Route, Shield, headline, host_in_words, route, shield},
     wal::{Lag, lag_of},
 };
 use crate::{
     failover::view::switches::{self, Switch},
     operations::line::{self, OperationLine},
+    overview::view::FindingLine,
     session::Viewer,
     ui::state::{Tone, standing},
 };
 use engine::{
-    databases::{ClusterView, NodeStanding, NodeView},
+    databases::{ClusterView, Details, NodeStanding, NodeView},
     estate::{Cluster, DeclaredRole, Estate},
     failover::OperationKind,
     health::Health,
@@ -56,6 +58,9 @@ pub struct ClusterPage {
     pub route: Route,
     pub timeline: Option<u32>,
     pub nodes: Vec<NodeRow>,
+    pub details: Vec<DetailRow>,
+    /// What is wrong with the details.
+    pub complaints: Vec<FindingLine>,
     pub offers: Vec<Offer>,
     pub active: Option<OperationLine>,
     /// Ended operations, newest first, at most `PAST_SHOWN`.
@@ -155,6 +160,8 @@ impl ClusterPage {
             route: route(picture, cluster, view),
             timeline: view.timeline(),
             offers: offers(picture, cluster, view, active.is_some()),
+            details: view.nodes.iter().map(|node| DetailRow::of(node, &picture.estate.detection_of(cluster), picture.now)).collect(),
+            complaints: details::complaints(picture, cluster),
             nodes,
             active: active.map(OperationLine::of),
             past,
@@ -181,6 +188,7 @@ fn never_observed(cluster: &Cluster) -> ClusterView {
         reading: None,
         last_attempt: None,
         host: None,
+        details: Details::default(),
     });
     ClusterView { cluster: cluster.id.clone(), nodes: nodes.collect(), failed_regions: Default::default(), routed_to: None }
 }

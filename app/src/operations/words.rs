@@ -13,6 +13,8 @@ use engine::{
 };
 use std::collections::BTreeSet;
 
+pub use engine::databases::bytes_in_words;
+
 /// What a step of `plan` does. Where only a simulator is told, that is said before anything else.
 pub fn step_of(plan: &Plan, action: &Action) -> String {
     let moves = matches!(action, Action::SendClients { .. } | Action::Rehearse { .. } | Action::ProveClients { .. });
@@ -237,19 +239,6 @@ fn known_missing(bytes: u64) -> String {
         "No write-ahead log is known to be missing".to_owned()
     } else {
         format!("At most {} of write-ahead log known to be missing", bytes_in_words(bytes))
-    }
-}
-
-/// Bytes with a unit: `0 B`, `812 B`, `1.5 KiB`, `16 MiB`. Exact below 1 KiB, one decimal above.
-pub fn bytes_in_words(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.into_iter().find(|(_, size)| bytes >= *size) {
-        None => format!("{bytes} B"),
-        Some((unit, size)) => {
-            // In 128 bits, so that no size overflows; rounded up, because these numbers are bounds.
-            let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(size));
-            if tenths.is_multiple_of(10) { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
-        }
     }
 }
 

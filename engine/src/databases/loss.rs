@@ -138,6 +138,12 @@ pub fn loss_bound(view: &ClusterView, source: Option<&NodeView>, target: &NodeId
             source.node
         ));
     }
+    if let Some(clash) = view.node(target).and_then(|node| view.clash(node)) {
+        return unknown(format!(
+            "{target} and {} are on two timelines with the number {}, so their positions cannot be compared",
+            source.node, clash.timeline
+        ));
+    }
     if own >= leading && is_proven_synchronous(view, source, target, rule, now) {
         return LossBound::Zero { because: ZeroLoss::SynchronousPeer };
     }

@@ -1,6 +1,6 @@
 //! Which node should take over, and in print why each other one should not (row 51).
 
-use super::{ClusterView, Lsn, NodeRole, NodeView};
+use super::{ClusterView, Lsn, NodeRole, NodeView, Room, room_in_words};
 use crate::{
     estate::{DeclaredRole, Detection},
     health::Health,
@@ -30,6 +30,12 @@ pub enum Exclusion {
     WrongTimeline { own: u32, needed: u32 },
     #[error("it belongs to another database system (identifier {own}, not {needed})")]
     OtherSystem { own: String, needed: String },
+    #[error("its timeline {timeline} began at {own}, that of the primary at {needed}: it is no copy of it")]
+    OtherHistory { timeline: u32, own: Lsn, needed: Lsn },
+    #[error("it runs PostgreSQL {own}, the primary {needed}: it can be no copy of it")]
+    OtherMajor { own: u32, needed: u32 },
+    #[error("the disk of {place} has {} left; to take writes it needs {}", room_in_words(*free), room_in_words(Room::NEEDED))]
+    NoDiskRoom { place: String, free: u64 },
     #[error("it is not streaming from the primary")]
     NotStreaming,
     #[error("it is {} behind; the strategy allows {}", lag.rough(), limit.rough())]
@@ -163,6 +169,14 @@ fn exclusions(view: &ClusterView, primary: Option<&NodeView>, node: &NodeView, r
     {
         found.push(Exclusion::OtherSystem { own: reading.system_identifier.clone(), needed: leading.system_identifier.clone() });
     }
+    if let Some(clash) = view.clash(node) {
+        found.push(Exclusion::OtherHistory { timeline: clash.timeline, own: clash.own, needed: clash.leading });
+    }
+    if let Some((own, needed)) = view.major_differs(node) {
+        found.push(Exclusion::OtherMajor { own, needed });
+    }
+    let full = node.rooms(rule, now).into_iter().filter(|(_, room)| room.is_full());
+    found.extend(full.map(|(place, room)| Exclusion::NoDiskRoom { place: place.to_owned(), free: room.free }));
     match &reading.role {
         NodeRole::Primary { .. } => found.push(Exclusion::IsPrimary),
         NodeRole::Standby { delayed, streaming_from, .. } => {
@@ -186,9 +200,7 @@ fn exclusions(view: &ClusterView, primary: Option<&NodeView>, node: &NodeView, r
 /// different moments, and a few bytes written in between are no lag.
 pub(super) fn lag_exclusion(primary: Option<&NodeView>, node: &NodeView, tolerance: Option<Span>) -> Option<Exclusion> {
     let limit = tolerance?;
-    let between_samples = || Some(primary?.position()?.bytes_ahead_of(node.position()?));
-    let behind = bytes_behind_as_listed(primary, node).or_else(between_samples);
-    match behind {
+    match bytes_behind(primary, node) {
         None => Some(Exclusion::LagUnknown),
         Some(0) => None,
         Some(bytes) => match lag(primary, node) {
@@ -204,6 +216,11 @@ pub(super) fn lag_exclusion(primary: Option<&NodeView>, node: &NodeView, toleran
 /// Less than this much WAL is no lag worth a time: a sixteenth of a segment.
 const LITTLE_BYTES: u64 = 1 << 20;
 
+fn bytes_behind(primary: Option<&NodeView>, node: &NodeView) -> Option<u64> {
+    let between_samples = || Some(primary?.position()?.bytes_ahead_of(node.position()?));
+    bytes_behind_as_listed(primary, node).or_else(between_samples)
+}
+
 /// How far the primary itself, in one reading, saw the node behind.
 fn bytes_behind_as_listed(primary: Option<&NodeView>, node: &NodeView) -> Option<u64> {
     match &primary?.reading.as_ref()?.role {
@@ -215,14 +232,19 @@ fn bytes_behind_as_listed(primary: Option<&NodeView>, node: &NodeView) -> Option
     }
 }
 
-/// The lag in time, from the primary's view of the peer where it has one, else from the age of the last replayed commit.
+/// The lag in time: the primary's own measure where it has one; none where the node lacks nothing; else how long ago the primary
+/// was last seen to hold no more than the node has replayed. The age of the last replayed commit is an upper bound and the last
+/// resort: of a few bytes it would only say how long the primary was idle before (trap D17).
 pub fn lag(primary: Option<&NodeView>, node: &NodeView) -> Option<Span> {
     let reported = primary.and_then(|primary| match &primary.reading.as_ref()?.role {
         NodeRole::Primary { peers, .. } => peers.iter().find(|peer| peer.name == node.node.as_str())?.replay_lag,
         NodeRole::Standby { .. } => None,
     });
-    reported.or_else(|| match &node.reading.as_ref()?.role {
-        NodeRole::Standby { since_last_commit, .. } => *since_last_commit,
+    let bytes = bytes_behind(primary, node);
+    let nothing = (bytes == Some(0)).then_some(Span::ZERO);
+    let is_little = bytes.is_some_and(|bytes| bytes < LITTLE_BYTES);
+    reported.or(nothing).or(node.details.behind).or_else(|| match &node.reading.as_ref()?.role {
+        NodeRole::Standby { since_last_commit, .. } => since_last_commit.filter(|_| !is_little),
         NodeRole::Primary { .. } => None,
     })
 }

@@ -19,6 +19,7 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
         Some(view) => {
             found.writers(view);
             found.nodes(view);
+            found.details(view);
             found.protection(view);
             found.route();
         }
@@ -28,15 +29,24 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
     found.list
 }
 
-struct Found<'a> {
-    picture: &'a Picture,
+/// Only what is read beside the probes.
+pub(super) fn details_of(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
+    let mut found = Found { picture, cluster, rule: picture.estate.detection_of(cluster), list: Vec::new() };
+    if let Some(view) = picture.observed.clusters.get(&cluster.id) {
+        found.details(view);
+    }
+    found.list
+}
+
+pub(super) struct Found<'a> {
+    pub(super) picture: &'a Picture,
     cluster: &'a Cluster,
-    rule: Detection,
+    pub(super) rule: Detection,
     list: Vec<Finding>,
 }
 
 impl Found<'_> {
-    fn add(&mut self, severity: Severity, since: Option<Instant>, complaint: Complaint) {
+    pub(super) fn add(&mut self, severity: Severity, since: Option<Instant>, complaint: Complaint) {
         self.list.push(Finding { severity, about: About::Cluster(self.cluster.id.clone()), complaint, since });
     }
 

@@ -74,6 +74,44 @@ impl Complaint {
                 format!("Stop {node} now: it is an old primary that came back. Then bring the node on the newest timeline up and rejoin {node}.")
             }
             Complaint::NodeComplains { node, .. } => format!("Look at {node} before it gets worse."),
+            Complaint::DiskLow { node, .. } => {
+                format!(
+                    "Make room on the host of {node}, and find out what grows: an idle slot, an archive that fails, logs. PostgreSQL stops when it cannot write."
+                )
+            }
+            Complaint::ConnectionsScarce { node, .. } => {
+                format!(
+                    "Look for what opens them on {node} (a client that does not close, a pool too large), or raise max_connections; clients are refused soon."
+                )
+            }
+            Complaint::SlotLost { slot, .. } => {
+                format!("Rebuild the node that streams from {slot}: what it lacks is gone. A rejoin does it, and makes the slot anew.")
+            }
+            Complaint::SlotLosing { slot, .. } => {
+                format!("Bring back at once what streams from {slot}, or raise max_slot_wal_keep_size: the next checkpoint takes the WAL away.")
+            }
+            Complaint::SlotUnused { node, slot, .. } => {
+                format!(
+                    "Bring back what streams from it. If nothing does: select pg_drop_replication_slot('{slot}') on {node}, before its disk is full."
+                )
+            }
+            Complaint::ArchiveFails { node, .. } => {
+                format!(
+                    "Read the log of {node} for what archive_command says, and repair it: until then WAL fills the disk, and no backup reaches past it."
+                )
+            }
+            Complaint::ArchivesNowhere { .. } => "Set archive_command (or archive_library), or archive_mode = off with a restart.".to_owned(),
+            Complaint::MajorDiffers { node, .. } => {
+                format!("Upgrade {node} with pg_upgrade or build it anew from the primary, or take it out of the estate.")
+            }
+            Complaint::VersionsDiffer { .. } => "Bring all to the newest of these minor versions, standbys first.".to_owned(),
+            Complaint::HistoriesClash { node, .. } => {
+                format!("Keep the folder of {node} if what only it holds may be needed, then rejoin it: that takes it back to where the two parted.")
+            }
+            Complaint::RightMissing { right, .. } => {
+                format!("As a superuser, on the primary, in the database {}: {}", right.database, right.grant)
+            }
+            Complaint::DetailUnknown { .. } => "Until it can be read again, count on nothing that it would say.".to_owned(),
             Complaint::OtherSystem { .. } => {
                 "Check the addresses in the estate: these nodes are no copies of the primary and can never take over.".to_owned()
             }

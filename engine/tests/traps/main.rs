@@ -6,6 +6,7 @@ mod causes;
 mod clock;
 mod consent;
 mod databases;
+mod details;
 mod evacuation;
 mod findings;
 mod halting;

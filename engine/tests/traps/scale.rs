@@ -4,7 +4,7 @@
 use crate::world::{Book, ago, good, id, judged, now, operation_id, primary, standby};
 use engine::{
     automation,
-    databases::{ClusterView, NodeReading, NodeRole, NodeView, RoutedTo},
+    databases::{ClusterView, Details, NodeReading, NodeRole, NodeView, RoutedTo},
     estate::{Cluster, DeclaredRole, Estate, Router},
     failover::Mode,
     health::Health,
@@ -118,6 +118,7 @@ fn observed(estate: &Estate, lost: Option<&str>) -> Observations {
             reading: Some(reading(role(node.role))),
             last_attempt: Some((ago(1), (!seen(&node.region).is_ok()).then(|| "timed out".to_owned()))),
             host: None,
+            details: Details::default(),
         });
         let failed_regions = lost.iter().map(|region| id(region)).collect();
         let routed_to = Some(RoutedTo { at: ago(1), nodes: vec![cluster.nodes[0].id.clone()] });

@@ -3,7 +3,7 @@
 
 use engine::{
     access::Role,
-    databases::{ClusterView, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
+    databases::{ClusterView, Details, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
     estate::{Cluster, Estate},
     failover::{Action, OperationKind, Plan, StepState},
     health::{Health, Judgement, Outcome, Sample},
@@ -146,6 +146,7 @@ impl World {
             }),
             last_attempt: Some((ago(1), None)),
             host: Some(HostReading { at: ago(1), state: HostState::Running }),
+            details: Details::default(),
         });
         let view = ClusterView {
             cluster: cluster.id.clone(),

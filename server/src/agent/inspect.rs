@@ -2,7 +2,7 @@
 
 use super::config::{Config, Node};
 use super::wire::{ControlData, NodeStatus};
-use super::{control_data, fence, processes};
+use super::{control_data, fence, files, processes};
 use chrono::Utc;
 
 pub async fn status(config: &Config, node: &Node) -> NodeStatus {
@@ -11,6 +11,7 @@ pub async fn status(config: &Config, node: &Node) -> NodeStatus {
         Ok(control) => (Some(control), None),
         Err(refusal) => (None, Some(refusal.error)),
     };
+    let forks = files::forks(node, control.as_ref().ok_or(control_problem.as_deref().unwrap_or("the control file was not read")));
     let postmaster = processes::postmaster(&node.data_dir);
     NodeStatus {
         id: node.id.clone(),
@@ -23,7 +24,9 @@ pub async fn status(config: &Config, node: &Node) -> NodeStatus {
         data_dir_exists,
         fenced: fence::read(&node.data_dir),
         unfinished_rewind: fence::guard(&node.data_dir).exists(),
-        disk_free_bytes: rustix::fs::statvfs(&node.data_dir).ok().map(|s| s.f_bavail * s.f_frsize),
+        data_room: files::data_room(node),
+        wal_room: files::wal_room(node),
+        forks,
         at: Utc::now(),
     }
 }

@@ -79,6 +79,7 @@ async fn status(State(agent): State<Arc<Agent>>) -> Json<RegionStatus> {
         region: agent.config.region.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         nodes: agent.config.nodes.iter().map(|n| n.id.clone()).collect(),
+        replication_user: agent.config.replication_user.clone(),
         at: Utc::now(),
         since: agent.orders.begun(),
     })

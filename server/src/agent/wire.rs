@@ -3,6 +3,7 @@
 //! LSNs travel in PostgreSQL's own notation (`0/3000148`), instants in RFC 3339 UTC, durations in milliseconds.
 
 use chrono::{DateTime, Utc};
+use engine::databases::{Detail, Fork, Room};
 use serde::{Deserialize, Serialize};
 
 /// Header of every order: the instant (RFC 3339, by the agent's own clock) after which it may not be begun any more.
@@ -18,6 +19,8 @@ pub struct RegionStatus {
     pub region: String,
     pub version: String,
     pub nodes: Vec<String>,
+    /// The role that nodes stream and are rewound as.
+    pub replication_user: String,
     /// What time it is there, and since when the agent runs: what orders are stamped by.
     pub at: DateTime<Utc>,
     pub since: DateTime<Utc>,
@@ -42,7 +45,11 @@ pub struct NodeStatus {
     pub fenced: Option<Fence>,
     /// A rewind or rebuild began and did not end; `start` refuses until one of them is repeated.
     pub unfinished_rewind: bool,
-    pub disk_free_bytes: Option<u64>,
+    /// Room on the file system of the data folder, and on that of `pg_wal` where it is another one.
+    pub data_room: Detail<Room>,
+    pub wal_room: Option<Detail<Room>>,
+    /// Where each timeline of its history began.
+    pub forks: Detail<Vec<Fork>>,
     pub at: DateTime<Utc>,
 }
 

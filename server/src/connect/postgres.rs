@@ -7,7 +7,12 @@ use engine::{
     time::{Instant, Span},
 };
 use std::time::Duration;
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{Client, Config, NoTls, Row, error::SqlState};
+
+mod catalog;
+mod reader;
+pub mod rights;
+pub use reader::Reader;
 
 /// How to reach one node, or the router before the nodes.
 #[derive(Clone)]
@@ -86,8 +91,6 @@ select in_recovery,
        (select received_tli from pg_stat_wal_receiver) as receiver_timeline,
        greatest((select timeline_id from pg_control_checkpoint()),
                 (select min_recovery_end_timeline from pg_control_recovery())) as control_timeline,
-       case when in_recovery and has_function_privilege('pg_ls_waldir()', 'execute') then
-           (select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') end as held_timeline,
        (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
        current_setting('recovery_min_apply_delay') <> '0' as delayed
 from (select pg_is_in_recovery() as in_recovery) as node";
@@ -97,24 +100,30 @@ select application_name, state = 'streaming' as streaming, sync_state in ('sync'
        flush_lsn::text, replay_lsn::text, (extract(epoch from replay_lag) * 1000)::int8 as replay_lag
 from pg_stat_replication where application_name is not null order by application_name";
 
-/// Reads a node.
+/// The newest timeline that a standby holds WAL of. A statement of its own: PostgreSQL looks at the right to call a function
+/// before it knows whether it will be called, so beside the others it would take them all down with it.
+const HELD: &str = "select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'";
+
+/// Reads a node. Every statement takes one round trip: none is prepared first.
 ///
 /// # Errors
 /// No answer within `patience`, or one that cannot be understood: then nothing is known.
 pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::Result<NodeReading> {
     within(patience, async {
-        let row = client.query_one(LOOK, &[]).await.map_err(in_words)?;
+        let row = &client.query_typed_one(LOOK, &[]).await.map_err(in_words)?;
         let in_recovery: bool = row.try_get("in_recovery")?;
         let role = if in_recovery {
-            standby(&row)?
+            standby(row)?
         } else {
-            NodeRole::Primary { flushed: lsn(&row, "flushed")?.context("a primary without a flush position")?, peers: peers(client).await? }
+            NodeRole::Primary { flushed: lsn(row, "flushed")?.context("a primary without a flush position")?, peers: peers(client).await? }
         };
+        let held = if in_recovery { if_allowed(client.query_typed_one(HELD, &[]).await)? } else { None };
+        let timeline = timeline(row, held.as_ref())?;
         Ok(NodeReading {
             at,
             role,
             system_identifier: row.try_get("system_identifier")?,
-            timeline: timeline(&row)?,
+            timeline,
             version: row.try_get("version")?,
             read_only: row.try_get("read_only")?,
             connections: u32::try_from(row.try_get::<_, i64>("connections")?)?,
@@ -139,22 +148,30 @@ fn standby(row: &Row) -> anyhow::Result<NodeRole> {
 /// The timeline WAL is written or received on. The control file's lags behind a promotion until the next checkpoint, and
 /// the receiver's is gone with the primary, exactly when it matters. The WAL a standby holds says it then: PostgreSQL
 /// receives none of a timeline before it has found that its own history leads there.
-fn timeline(row: &Row) -> anyhow::Result<u32> {
-    let of_file = |column: &str| -> anyhow::Result<Option<u32>> {
-        let digits: Option<String> = row.try_get(column)?;
+fn timeline(row: &Row, held: Option<&Row>) -> anyhow::Result<u32> {
+    let of_file = |digits: Option<String>| -> anyhow::Result<Option<u32>> {
         let parsed = digits.map(|digits| u32::from_str_radix(&digits, 16).with_context(|| format!("“{digits}” is no timeline")));
         parsed.transpose()
     };
-    if let Some(written) = of_file("walfile_timeline")? {
+    if let Some(written) = of_file(row.try_get("walfile_timeline")?)? {
         return Ok(written);
     }
     let receiver: Option<i32> = row.try_get("receiver_timeline")?;
     let control: i32 = row.try_get("control_timeline")?;
-    Ok(u32::try_from(receiver.unwrap_or(control).max(control))?.max(of_file("held_timeline")?.unwrap_or(0)))
+    Ok(u32::try_from(receiver.unwrap_or(control).max(control))?.max(of_file(held.map(|held| held.try_get(0)).transpose()?.flatten())?.unwrap_or(0)))
+}
+
+/// What was answered; nothing where the role may not ask. Which rights it lacks is told by `rights`, not by what fails.
+fn if_allowed<T>(answer: Result<T, tokio_postgres::Error>) -> anyhow::Result<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(None),
+        Err(error) => Err(in_words(error)),
+    }
 }
 
 async fn peers(client: &Client) -> anyhow::Result<Vec<Peer>> {
-    let rows = client.query(PEERS, &[]).await.map_err(in_words)?;
+    let rows = client.query_typed(PEERS, &[]).await.map_err(in_words)?;
     rows.iter()
         .map(|row| {
             let lag: Option<i64> = row.try_get("replay_lag")?;

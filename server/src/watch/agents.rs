@@ -4,7 +4,7 @@ use super::{Sighting, beat, rule_in};
 use crate::{connect::agent::Agent, connections::Connections};
 use chrono::Utc;
 use engine::{
-    databases::HostState,
+    databases::{FilesReading, HostState},
     estate::Estate,
     health::{Outcome, Sample},
     id::NodeId,
@@ -37,7 +37,7 @@ pub(super) fn start(estate: &Estate, connections: &Connections, sender: &Sender<
     }
 }
 
-async fn ask(agent: &Agent, nodes: &[NodeId], patience: Duration) -> Result<Vec<(NodeId, HostState)>, String> {
+async fn ask(agent: &Agent, nodes: &[NodeId], patience: Duration) -> Result<Vec<(NodeId, HostState, FilesReading)>, String> {
     let asking = async {
         agent.status().await.map_err(|error| error.to_string())?;
         let mut hosts = Vec::with_capacity(nodes.len());
@@ -48,7 +48,9 @@ async fn ask(agent: &Agent, nodes: &[NodeId], patience: Duration) -> Result<Vec<
                 (false, false, 0) => HostState::Gone,
                 _ => HostState::Running,
             };
-            hosts.push((node.clone(), state));
+            // Dated by the server's clock, like all that is seen.
+            let files = FilesReading { at: Utc::now(), data: status.data_room, wal: status.wal_room, forks: status.forks };
+            hosts.push((node.clone(), state, files));
         }
         Ok(hosts)
     };

@@ -6,7 +6,7 @@ use chrono::Utc;
 use engine::{
     abilities::Abilities,
     automation,
-    databases::{ClusterView, HostReading, NodeReading, NodeRole, NodeView, RoutedTo},
+    databases::{ClusterView, Details, HostReading, NodeReading, NodeRole, NodeView, RoutedTo, Trail},
     estate::Estate,
     health::{Health, Judgement, Outcome, Sample, Sights, failed_regions},
     id::{ClusterId, NodeId, ObserverId, OperationId, ServiceId},
@@ -45,6 +45,8 @@ pub(super) struct Board {
     rounds: Rounds,
     sights: Sights,
     unkept: BTreeMap<(ClusterId, NodeId), NodeReading>,
+    /// Where each cluster's primary was when.
+    trails: BTreeMap<ClusterId, Trail>,
     /// What wavered and was not recorded yet.
     wavered: Vec<Event>,
     clock: Clock,
@@ -72,6 +74,7 @@ impl Board {
             rounds,
             sights,
             unkept: BTreeMap::new(),
+            trails: BTreeMap::new(),
             wavered: Vec::new(),
             clock: Clock::at(Utc::now(), std::time::Instant::now()),
         })
@@ -138,11 +141,22 @@ impl Board {
                         self.news.add(&subject);
                     }
                     if let Some(reading) = reading {
+                        let trail = self.trails.entry(cluster.clone()).or_default();
+                        match &reading.role {
+                            NodeRole::Primary { flushed, .. } => trail.saw(reading.at, reading.timeline, *flushed),
+                            NodeRole::Standby { replayed, .. } => view.details.behind = trail.behind(reading.at, reading.timeline, *replayed),
+                        }
                         self.unkept.insert((cluster, node), reading.clone());
                         view.reading = Some(reading);
                     }
                 }
                 self.see(&ObserverId::server(), subject, sample);
+            }
+            Sighting::Details { cluster, node, read } => {
+                if let Some(view) = self.observed.clusters.get_mut(&cluster).and_then(|view| view.nodes.iter_mut().find(|view| view.node == node)) {
+                    view.details.unread = read.as_ref().err().cloned();
+                    view.details.catalog = read.ok().or(view.details.catalog.take());
+                }
             }
             Sighting::Endpoint { observer, service, region, sample } => {
                 let subject = Subject::Endpoint { service: service.clone(), region: region.clone() };
@@ -170,13 +184,14 @@ impl Board {
             }
             Sighting::Agent { region, sample, hosts } => {
                 let subject = Subject::Agent { region };
-                for (node, state) in hosts {
+                for (node, state, files) in hosts {
                     let views = self.observed.clusters.values_mut().flat_map(|view| view.nodes.iter_mut());
                     for view in views.filter(|view| view.node == node) {
                         if view.host.as_ref().map(|host| host.state) != Some(state) {
                             self.news.add(&subject);
                         }
                         view.host = Some(HostReading { at: sample.at, state });
+                        view.details.files = Some(files.clone());
                     }
                 }
                 self.see(&ObserverId::server(), subject, sample);
@@ -432,6 +447,7 @@ pub async fn kept(estate: &Estate, store: &Store) -> anyhow::Result<Observations
                 reading: readings.remove(&(cluster.id.clone(), node.id.clone())),
                 last_attempt: None,
                 host: None,
+                details: Details::default(),
             })
             .collect();
         observed

@@ -2,7 +2,7 @@
 
 use engine::{
     access::Role,
-    databases::{ClusterView, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
+    databases::{ClusterView, Details, HostReading, HostState, Lsn, NodeReading, NodeRole, NodeView, Peer, RoutedTo},
     estate::Estate,
     health::{Health, Judgement, Outcome, Sample},
     id::OperationId,
@@ -158,6 +158,7 @@ pub fn healthy(estate: &Estate, now: Instant) -> Observations {
             reading: Some(reading(node.id.as_str(), seen)),
             last_attempt: Some((seen, None)),
             host: Some(HostReading { at: seen, state: HostState::Running }),
+            details: Details::default(),
         });
         let view = ClusterView {
             cluster: cluster.id.clone(),

@@ -9,7 +9,7 @@ use crate::{
 };
 use engine::{
     automation,
-    databases::{ClusterView, HostReading, HostState, NodeReading, NodeView, RoutedTo},
+    databases::{ClusterView, Details, HostReading, HostState, NodeReading, NodeView, RoutedTo},
     estate::{Detection, Estate},
     health::{Health, Judgement, Outcome, Panel, Sample, Sight, Sights, failed_regions},
     id::{NodeId, ObserverId, RegionId},
@@ -70,6 +70,7 @@ impl Board {
                 reading: kept(&node.id),
                 last_attempt: None,
                 host: None,
+                details: Details::default(),
             });
             let view = ClusterView { cluster: cluster.id.clone(), nodes: nodes.collect(), failed_regions: BTreeSet::new(), routed_to: None };
             observed.clusters.insert(cluster.id.clone(), view);

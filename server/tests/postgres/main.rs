@@ -1,0 +1,7 @@
+//! What Lifeboat reads of PostgreSQL, against a real one: what changes slowly, the rights of its roles, and TLS. The programs
+//! are those of `LIFEBOAT_TEST_POSTGRES`, a folder, where that is set: so the same tests run on any version from 12 on.
+
+mod node;
+
+mod details;
+mod files;
