@@ -3,7 +3,7 @@
 //! answers “why did nothing fail over at 02:13?” (row 98).
 
 use crate::{
-    estate::{Detection, FailoverMode, Service},
+    estate::{Cluster, Detection, FailoverMode, Manager, Service},
     failover::{Change, Mode, Operation, OperationKind, Plan, State, evacuation, halting, traffic},
     health::Health,
     id::{AccountName, ClusterId, OperationId, RegionId, Scope, ServiceId},
@@ -97,6 +97,10 @@ pub enum Hold {
     ObserverSuspect,
     #[error("it changes back and forth ({why}); nothing is moved before it stays down")]
     Flapping { why: String },
+    #[error("Patroni runs {cluster} and fails it over itself; Lifeboat asks it only when people say so")]
+    LeftToPatroni { cluster: ClusterId },
+    #[error("Patroni runs {cluster} and is paused: somebody has their hands in it, and neither Patroni nor Lifeboat fails it over by itself")]
+    PatroniPaused { cluster: ClusterId },
 }
 
 impl Hold {
@@ -116,6 +120,8 @@ impl Hold {
             Hold::Settling { .. } => "settling".to_owned(),
             Hold::ObserverSuspect => "observer-suspect".to_owned(),
             Hold::Flapping { .. } => "flapping".to_owned(),
+            Hold::LeftToPatroni { .. } => "left-to-patroni".to_owned(),
+            Hold::PatroniPaused { .. } => "patroni-paused".to_owned(),
         }
     }
 }
@@ -434,6 +440,7 @@ fn consider_cluster(survey: &Survey, id: &ClusterId) -> Option<Considered> {
     let ground = Ground::of(std::iter::once(Subject::Node { cluster: id.clone(), node: primary.node.clone() }), picture);
     let (wait, cooldown) = strategy.map_or((Span::ZERO, Span::ZERO), |strategy| (strategy.wait, strategy.cooldown));
     let pace = Pace { wait, cooldown, ground };
+    decision.holds.extend(left_to_patroni(picture, cluster));
     decision.holds.extend(settling(survey, decision.since, &picture.estate.detection_of(cluster)));
     if survey.failed_regions().contains(&primary.region) {
         decision.holds.push(Hold::RegionFails { region: primary.region.clone() });
@@ -441,6 +448,17 @@ fn consider_cluster(survey: &Survey, id: &ClusterId) -> Option<Considered> {
     decision.holds.extend(holds(survey, &decision, &held_by, &plan, pace));
     decision.settle(false);
     Some(Considered { decision, plan: Some(plan) })
+}
+
+/// A cluster has one manager: what Patroni fails over by itself is not failed over by anybody else, and where it is paused, a person
+/// wants to be the only one who does.
+fn left_to_patroni(picture: &Picture, cluster: &Cluster) -> Option<Hold> {
+    if cluster.manager != Manager::Patroni {
+        return None;
+    }
+    let said = picture.observed.patroni.get(&cluster.id).and_then(|view| view.now_says(&picture.estate.detection_of(cluster), picture.now).ok());
+    let cluster = cluster.id.clone();
+    Some(if said.is_some_and(|said| said.paused) { Hold::PatroniPaused { cluster } } else { Hold::LeftToPatroni { cluster } })
 }
 
 impl Decision {
@@ -486,6 +504,7 @@ pub fn held_beforehand(picture: &Picture, scope: &Scope) -> Vec<Hold> {
     let mut scopes = vec![scope.clone()];
     scopes.extend(cluster.map(|cluster| Scope::Service(cluster.service.clone())));
     let mut holds = restrained(picture, &scopes);
+    holds.extend(cluster.and_then(|cluster| left_to_patroni(picture, cluster)));
     holds.extend(history(&Survey::of(picture), scope, picture.now, strategy.map_or(Span::ZERO, |strategy| strategy.cooldown)));
     holds
 }
@@ -538,8 +557,8 @@ fn holds(survey: &Survey, decision: &Decision, scopes: &[Scope], plan: &Plan, pa
     }
     holds.extend(history(survey, &decision.scope, opened, pace.cooldown));
     for blocker in &plan.blockers {
-        // The restraint itself was listed above.
-        if blocker.name() != "master-switch-off" {
+        // The restraint itself, and the pause, were listed above.
+        if !matches!(blocker.name(), "master-switch-off" | "failover-in-pause") {
             holds.push(Hold::Blocked { name: blocker.name().to_owned(), blocker: blocker.to_string() });
         }
     }

@@ -13,7 +13,7 @@ use std::{cmp::Reverse, collections::BTreeSet, fmt, str::FromStr};
 mod loss;
 mod ranking;
 pub use loss::{LossBound, ZeroLoss, loss_bound};
-pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out};
+pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out, shut_out_nodes};
 
 /// A write-ahead log position, a byte offset into the log. Printed as PostgreSQL prints it, `16/B374D848`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ pub struct NodeReading {
     pub read_only: bool,
     pub connections: u32,
     pub connections_max: u32,
+    /// The name of a connection by which another manager of the node gives itself away: Patroni's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager_seen: Option<String>,
 }
 
 /// Role as observed, with the positions that belong to it.

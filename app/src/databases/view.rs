@@ -2,6 +2,7 @@
 //! of the primary could be survived, and what can be done now. A pure function of the picture.
 
 use super::{
+    patroni::PatroniWord,
     standing::{Headline, Route, Shield, headline, host_in_words, route, shield},
     wal::{Lag, lag_of},
 };
@@ -13,7 +14,7 @@ use crate::{
 };
 use engine::{
     databases::{ClusterView, NodeStanding, NodeView},
-    estate::{Cluster, DeclaredRole, Estate},
+    estate::{Cluster, DeclaredRole, Estate, Manager},
     failover::OperationKind,
     health::Health,
     id::{ClusterId, NodeId, RegionId},
@@ -54,6 +55,8 @@ pub struct ClusterPage {
     pub headline: Headline,
     pub protection: Shield,
     pub route: Route,
+    /// Where it runs the cluster, or was seen at work on it.
+    pub patroni: Option<PatroniWord>,
     pub timeline: Option<u32>,
     pub nodes: Vec<NodeRow>,
     pub offers: Vec<Offer>,
@@ -153,6 +156,7 @@ impl ClusterPage {
             headline: headline(picture, view),
             protection: shield(picture, cluster),
             route: route(picture, cluster, view),
+            patroni: PatroniWord::of(picture, cluster, view),
             timeline: view.timeline(),
             offers: offers(picture, cluster, view, active.is_some()),
             nodes,
@@ -214,6 +218,7 @@ impl NodeRow {
             version: reading.map(|reading| reading.version.clone()),
             // A second primary is fenced by the rejoin before anything else.
             can_rejoin: matches!(stands, NodeStanding::NeedsRewind | NodeStanding::NotStreaming | NodeStanding::Down | NodeStanding::SecondPrimary)
+                && cluster.manager == Manager::Lifeboat
                 && view.primary().is_some_and(NodeView::is_writable),
         }
     }

@@ -17,6 +17,7 @@ mod notifications;
 mod objectives;
 mod observers;
 mod operations;
+mod patroni;
 mod plans;
 mod realm;
 mod restraints;

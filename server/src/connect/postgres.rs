@@ -89,7 +89,8 @@ select in_recovery,
        case when in_recovery and has_function_privilege('pg_ls_waldir()', 'execute') then
            (select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') end as held_timeline,
        (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
-       current_setting('recovery_min_apply_delay') <> '0' as delayed
+       current_setting('recovery_min_apply_delay') <> '0' as delayed,
+       (select min(application_name) from pg_stat_activity where application_name like 'Patroni%') as manager_seen
 from (select pg_is_in_recovery() as in_recovery) as node";
 
 const PEERS: &str = "
@@ -119,6 +120,7 @@ pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::R
             read_only: row.try_get("read_only")?,
             connections: u32::try_from(row.try_get::<_, i64>("connections")?)?,
             connections_max: u32::try_from(row.try_get::<_, i32>("connections_max")?)?,
+            manager_seen: row.try_get("manager_seen")?,
         })
     })
     .await
