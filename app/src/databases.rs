@@ -6,6 +6,7 @@ mod drawing;
 mod list;
 mod nodes;
 pub mod page;
+pub mod patroni;
 pub mod plan;
 pub mod standing;
 pub mod view;

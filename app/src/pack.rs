@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use engine::{
-    estate::{Cluster, Service, TrafficMeans},
+    estate::{Cluster, Manager, Service, TrafficMeans},
     failover::{Mode, OperationKind, Plan, plan::names_or_none},
     id::{NodeId, RegionId},
     picture::Picture,
@@ -142,6 +142,9 @@ fn by_hand(cluster: &Cluster, plan: Option<&Plan>) -> Vec<(String, Option<String
     };
     let position = "select pg_is_in_recovery(), pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()";
     let positions: Vec<String> = cluster.nodes.iter().map(|node| psql(node, position)).collect();
+    if cluster.manager == Manager::Patroni {
+        return by_hand_with_patroni(cluster, change.and_then(|change| change.target.as_ref()));
+    }
     let mut steps = vec![(
         format!(
             "Make sure that {source} takes no write any more: on its host stop PostgreSQL, see that no process of it is left and that its port refuses. That it cannot be reached is NOT enough: clients may still reach it."
@@ -173,6 +176,22 @@ fn by_hand(cluster: &Cluster, plan: Option<&Plan>) -> Vec<(String, Option<String
     steps
         .push((format!("Do not start {source} again before it was rewound or copied anew from the new primary: it would be a second writer."), None));
     steps
+}
+
+/// Patroni does the rest; promoting a node behind its back would make a second writer.
+fn by_hand_with_patroni(cluster: &Cluster, target: Option<&NodeId>) -> Vec<(String, Option<String>)> {
+    let apis: Vec<&str> = cluster.nodes.iter().filter_map(|node| node.patroni.as_deref()).collect();
+    let ask: Vec<String> = apis.iter().map(|api| format!("curl {api}/cluster")).collect();
+    let target = target.map_or("NODE", NodeId::as_str);
+    let over = apis.first().map(|api| format!("curl -u USER -X POST {api}/failover -d '{{\"candidate\": \"{target}\"}}'"));
+    vec![
+        ("Patroni runs this cluster and fails it over itself. Ask any of its nodes how things stand; whoever leads is named there.".to_owned(), Some(ask.join("\n"))),
+        (
+            "Where nobody leads and it is paused, or will not choose by itself, ask it for one node. Never promote a node by other means: Patroni would not know."
+                .to_owned(),
+            over,
+        ),
+    ]
 }
 
 fn server_state(socket: &str, backend: &str, server: &str, open: bool) -> String {

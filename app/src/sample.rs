@@ -160,6 +160,7 @@ fn node(cluster: &Cluster, name: &str, role: NodeRole, now: Instant) -> NodeView
             read_only: false,
             connections: 12,
             connections_max: 100,
+            manager_seen: None,
         }),
         last_attempt: Some((now, None)),
         host: Some(HostReading { at: now, state: HostState::Running }),
@@ -176,6 +177,7 @@ fn estate() -> Estate {
         port: 5432,
         role,
         promotable: true,
+        patroni: None,
     };
     Estate {
         blackouts: Vec::new(),
@@ -210,6 +212,7 @@ fn estate() -> Estate {
             strategy: None,
             detection: None,
             router: Some(Router { socket: "/run/router.sock".to_owned(), backend: "writable".to_owned(), address: "127.0.0.1:6432".to_owned() }),
+            manager: Default::default(),
             nodes: vec![
                 node(EAST, "us-east-1", "10.1.0.1", DeclaredRole::Primary),
                 node(REPLICA, "us-east-1", "10.1.0.2", DeclaredRole::Replica),

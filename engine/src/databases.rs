@@ -19,7 +19,7 @@ pub use details::{
     Archive, Archived, Archiver, CatalogReading, Clash, Detail, Details, FilesReading, Fork, MissingRight, Room, Slot, SlotWal, is_fresh,
 };
 pub use loss::{LossBound, ZeroLoss, loss_bound};
-pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out};
+pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out, shut_out_nodes};
 pub use size::{bytes_in_words, room_in_words};
 pub use trail::Trail;
 
@@ -82,6 +82,9 @@ pub struct NodeReading {
     pub read_only: bool,
     pub connections: u32,
     pub connections_max: u32,
+    /// The name of a connection by which another manager of the node gives itself away: Patroni's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager_seen: Option<String>,
 }
 
 /// The major version in a `server_version`, `15` of `15.18 (Debian 15.18-1)`.

@@ -225,8 +225,26 @@ pub struct Cluster {
     pub detection: Option<Detection>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<Router>,
+    #[serde(default, skip_serializing_if = "Manager::is_lifeboat")]
+    pub manager: Manager,
     #[serde(default, rename = "node")]
     pub nodes: Vec<Node>,
+}
+
+/// Who starts, stops, promotes and rejoins the nodes of a cluster. There is never more than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Manager {
+    #[default]
+    Lifeboat,
+    /// Lifeboat asks it, at the address that each node declares, and proves what came of it.
+    Patroni,
+}
+
+impl Manager {
+    fn is_lifeboat(&self) -> bool {
+        *self == Manager::Lifeboat
+    }
 }
 
 /// What sends clients to the writable node.
@@ -253,6 +271,9 @@ pub struct Node {
     /// False keeps the node out of every promotion (a reporting replica, a delayed standby).
     #[serde(default = "yes")]
     pub promotable: bool,
+    /// Base address of the REST API of its Patroni, `http://10.1.0.5:8008`; the node's id is the name that Patroni knows it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patroni: Option<String>,
 }
 
 fn yes() -> bool {

@@ -15,6 +15,7 @@ mod blocker;
 pub mod evacuation;
 pub mod halting;
 mod hooks;
+mod managed;
 pub mod measuring;
 mod monitoring;
 pub mod next;
@@ -128,7 +129,7 @@ impl Operation {
     pub fn passed_promotion(&self) -> bool {
         let is_last_send = |to: &BTreeSet<RegionId>| self.plan.traffic().is_some_and(|change| change.to == *to);
         let has_no_way_back = |action: &Action| match action {
-            Action::Promote { .. } | Action::Fence { by: FenceMeans::HostAgent, .. } => true,
+            Action::Promote { .. } | Action::AskPatroni { .. } | Action::Fence { by: FenceMeans::HostAgent, .. } => true,
             Action::MoveWave { .. } => self.mode() != Mode::Test,
             Action::SendClients { to, .. } => self.mode() == Mode::Emergency && is_last_send(to),
             _ => false,
@@ -140,7 +141,9 @@ impl Operation {
     /// The promotion that it carried out, or may have.
     pub fn promoted(&self) -> Option<Promotion<'_>> {
         self.plan.steps.iter().zip(&self.steps).find_map(|(step, record)| match &step.action {
-            Action::Promote { node } => Some(Promotion { node, at: record.ended_at.or(record.started_at)?, done: record.state == StepState::Done }),
+            Action::Promote { node } | Action::AskPatroni { candidate: node, .. } => {
+                Some(Promotion { node, at: record.ended_at.or(record.started_at)?, done: record.state == StepState::Done })
+            }
             _ => None,
         })
     }
@@ -162,7 +165,9 @@ impl Operation {
     /// or two people set that rule aside when they agreed to it.
     pub fn may_move_under_the_master_switch(&self) -> bool {
         let left = self.plan.steps.iter().zip(&self.steps).filter(|(_, record)| !record.state.is_over());
-        let moves = |action: &Action| action.changes_routing() || matches!(action, Action::Promote { .. } | Action::StopNode { .. });
+        let moves = |action: &Action| {
+            action.changes_routing() || matches!(action, Action::Promote { .. } | Action::AskPatroni { .. } | Action::StopNode { .. })
+        };
         let is_moved = left.into_iter().any(|(step, _)| moves(&step.action));
         let set_aside = self.plan.rules_to_break().iter().any(|blocker| matches!(blocker, Blocker::MasterSwitchOff { .. }));
         self.plan.mode() == Mode::Test || self.plan.kind == OperationKind::Rejoin || set_aside || !is_moved
@@ -186,8 +191,7 @@ impl Operation {
     }
     /// Whether the end was reached and proven; what is left of the steps tidies up behind it.
     pub fn is_proven(&self) -> bool {
-        let proves = |action: &Action| matches!(action, Action::ProveWrite { .. } | Action::ProveClients { .. });
-        self.plan.steps.iter().zip(&self.steps).any(|(step, record)| proves(&step.action) && record.state == StepState::Done)
+        self.plan.steps.iter().zip(&self.steps).any(|(step, record)| step.action.proves_the_end() && record.state == StepState::Done)
     }
     /// How many more people must approve it before it may start; zero where it takes no approval, or waits for none.
     pub fn approvals_missing(&self) -> u32 {

@@ -178,6 +178,22 @@ pub enum Complaint {
     RouteUnknown { why: String },
     #[error("the router does not answer: {why}")]
     RouterSilent { why: String },
+    #[error("Patroni, which runs the cluster, does not answer, so it cannot be asked for anything: {why}")]
+    PatroniSilent { why: String },
+    #[error("Patroni's leader is {}, and {writable} takes the writes by PostgreSQL's own word", leader.as_deref().unwrap_or("nobody"))]
+    PatroniDisagrees { leader: Option<String>, writable: NodeId },
+    #[error("Patroni is paused: it fails nothing over by itself")]
+    PatroniPaused,
+    #[error("Patroni and the estate do not have the same nodes: {}", differ.join("; "))]
+    PatroniMembersDiffer { differ: Vec<String> },
+    #[error(
+        "{node} is run by Patroni (its connection “{seen}” was seen there), and the estate says that the cluster is Lifeboat's own: Lifeboat does not touch it"
+    )]
+    UndeclaredPatroni { node: NodeId, seen: String },
+    #[error("Patroni runs {cluster}, and {node} names no address of its REST API")]
+    NoPatroniAddress { cluster: ClusterId, node: NodeId },
+    #[error("{node} names an address of Patroni's REST API, and {cluster} is not declared to be run by Patroni")]
+    PatroniNotDeclared { cluster: ClusterId, node: NodeId },
     #[error("no router is set up, so clients cannot be moved to another node")]
     NoRouter,
     #[error("the host agent of {region} does not answer, so nothing there can be fenced by proof: {why}")]

@@ -451,6 +451,10 @@ pub enum Subject {
     Router {
         cluster: ClusterId,
     },
+    /// The Patroni that runs a cluster.
+    Patroni {
+        cluster: ClusterId,
+    },
     Agent {
         region: RegionId,
     },

@@ -8,7 +8,7 @@
 //!   is meant to survive.
 //! - **observation**: one probe result. **health**: the verdict over several of them.
 //! - **run**, **stretch**: rounds in a row that were alike, as they are recorded. **replay**: recorded rounds judged again.
-//! - **cluster**, **node**: a database and its servers. **primary**: the node that takes writes. **standby**: one that follows.
+//! - **cluster**, **node**: a database and its servers. **manager**: who starts, stops and promotes them, Lifeboat or Patroni. **primary**: the node that takes writes. **standby**: one that follows.
 //! - **operation**: something that changes the world; **plan**: what it would do, as a value; **step**: one part of it.
 //!   **approval**: a second person's consent to one exact plan. **override**: a check that two people set aside, on record.
 //! - **traffic**: how clients of a service are sent to regions. **mode**: test, planned or emergency: how errors are treated.
@@ -41,6 +41,7 @@ pub mod look;
 pub mod noticing;
 pub mod notifications;
 pub mod objectives;
+pub mod patroni;
 pub mod picture;
 pub mod restraints;
 pub mod shared;

@@ -6,7 +6,7 @@ use crate::{
     automation,
     databases::{ClusterView, Exclusion, NodeView, Protection},
     dependencies,
-    estate::{Cluster, Estate, Service},
+    estate::{Cluster, Estate, Manager, Service},
     failover::{
         Blocker, Change, Mode, Operation, OperationKind, Plan, evacuation,
         planning::{self, Facts},
@@ -16,6 +16,7 @@ use crate::{
     health::{Health, Judgement, Sample, Vote, healths},
     id::{ClusterId, NodeId, ObserverId, OperationId, RegionId, Scope, ServiceId},
     journal::{Exposure, ObserverStanding, Records, Subject},
+    patroni::PatroniView,
     restraints::{Held, Restraint},
     shared::SharedMap,
     survey::{Shut, Survey},
@@ -37,6 +38,8 @@ pub struct Observations {
     pub endpoints: SharedMap<(ServiceId, RegionId), EndpointView>,
     pub agents: BTreeMap<RegionId, Judgement>,
     pub routers: BTreeMap<ClusterId, Judgement>,
+    /// What Patroni says of the clusters that it runs.
+    pub patroni: SharedMap<ClusterId, PatroniView>,
     pub traffic: SharedMap<ServiceId, TrafficView>,
     /// Who probes, the server included.
     pub observers: BTreeMap<ObserverId, ObserverView>,
@@ -193,7 +196,8 @@ impl Picture {
         let router = cluster.router.is_none() || known(self.observed.routers.get(id));
         let mut regions = cluster.nodes.iter().filter_map(|node| self.estate.region(&node.region)).filter(|region| region.agent.is_some());
         let agents = regions.all(|region| known(self.observed.agents.get(&region.id)));
-        (nodes && router && agents) || Span::between(since, self.now) > self.estate.detection_of(cluster).window()
+        let patroni = cluster.manager == Manager::Lifeboat || known(self.observed.patroni.get(id).map(|view| &view.judgement));
+        (nodes && router && patroni && agents) || Span::between(since, self.now) > self.estate.detection_of(cluster).window()
     }
     /// Everything wrong with the estate and its state, worst first.
     pub fn findings(&self) -> Vec<Finding> {
@@ -243,6 +247,7 @@ impl Picture {
                 None => Err("it was never asked"),
             },
             promoted: survey.promoted(&cluster.id),
+            patroni: self.observed.patroni.get(&cluster.id),
             now: self.now,
         };
         plan(facts).map(|plan| self.under_rules(plan))
@@ -387,7 +392,7 @@ impl Picture {
             Subject::Node { cluster, node } => {
                 self.estate.cluster(cluster).and_then(|cluster| cluster.node(node)).is_some_and(|node| &node.region == region)
             }
-            Subject::Router { .. } | Subject::Traffic { .. } => false,
+            Subject::Router { .. } | Subject::Patroni { .. } | Subject::Traffic { .. } => false,
         })
     }
     /// Whether a service counts as down in a region and was seen well there just now.

@@ -67,6 +67,9 @@ pub struct Config {
     /// Who Lifeboat is to AWS, for estates whose clients are sent by Route 53 or ARC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<Aws>,
+    /// Who Lifeboat is to the Patroni of a cluster, `[patroni.orders]`, where its REST API wants to know or has a certificate of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub patroni: BTreeMap<ClusterId, PatroniLogin>,
     /// The tokens of the estate's observers, `[observer.west]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub observer: BTreeMap<ObserverId, MachineToken>,
@@ -117,6 +120,23 @@ pub struct MonitoringLogin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     pub secret_file: PathBuf,
+}
+
+/// Who Lifeboat is to the REST API of a cluster's Patroni, and the only places that is ever told to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatroniLogin {
+    /// Patroni's `restapi.authentication`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// Scheme, host and port of each node's API, `https://10.1.0.5:8008`. With `http://` the login crosses the network readably.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
+    /// The authority, in PEM, that has signed the certificates of the APIs, where that is no public one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The key that requests to AWS are signed with. Without one here it is read from the standard environment:
@@ -246,6 +266,11 @@ impl Config {
         }
         for login in config.monitoring_login.values_mut() {
             login.secret_file = base.join(&login.secret_file);
+        }
+        for login in config.patroni.values_mut() {
+            for file in [&mut login.password_file, &mut login.ca_file].into_iter().flatten() {
+                *file = base.join(&*file);
+            }
         }
         if let Some(key) = config.aws.as_mut().and_then(|aws| aws.key.as_mut()) {
             key.secret_file = base.join(&key.secret_file);

@@ -7,6 +7,7 @@ use crate::{
         agent::Agent,
         alertmanager::Alertmanager,
         haproxy::Haproxy,
+        patroni::Patroni,
         postgres::Address,
         probe::{self, Target},
         traffic::{self, TrafficControl},
@@ -14,7 +15,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use engine::{
-    estate::{Cluster, Estate, Hook, Monitoring},
+    estate::{Cluster, Estate, Hook, Manager, Monitoring},
     id::{ClusterId, HookId, MonitoringId, NodeId, RegionId, ServiceId},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -24,6 +25,7 @@ pub struct Connections {
     pub nodes: BTreeMap<(ClusterId, NodeId), Address>,
     pub agents: BTreeMap<RegionId, Agent>,
     pub routers: BTreeMap<ClusterId, Router>,
+    pub patroni: BTreeMap<ClusterId, Patroni>,
     pub traffic: BTreeMap<ServiceId, Traffic>,
     pub monitoring: BTreeMap<MonitoringId, Alertmanager>,
     pub hooks: BTreeMap<HookId, HookLines>,
@@ -74,8 +76,8 @@ impl Connections {
         }
         let probes = probe::client().context("the HTTP probe cannot be set up")?;
         let (agents, traffic, monitoring) = (agents(config, estate)?, traffic(config, estate)?, monitoring(config, estate)?);
-        let hooks = hooks(config, estate)?;
-        Ok(Self { nodes, agents, routers, traffic, monitoring, hooks, probes })
+        let (hooks, patroni) = (hooks(config, estate)?, patroni(config, estate)?);
+        Ok(Self { nodes, agents, routers, patroni, traffic, monitoring, hooks, probes })
     }
 
     /// What sends the clients of a service.
@@ -108,6 +110,12 @@ fn traffic(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<ServiceI
         all.insert(service.id.clone(), traffic);
     }
     Ok(all)
+}
+
+fn patroni(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<ClusterId, Patroni>> {
+    let run_by_it = estate.clusters.iter().filter(|cluster| cluster.manager == Manager::Patroni);
+    let adapter = |cluster: &Cluster| anyhow::Ok((cluster.id.clone(), Patroni::new(cluster, config.patroni.get(&cluster.id))?));
+    run_by_it.map(adapter).collect()
 }
 
 fn monitoring(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<MonitoringId, Alertmanager>> {

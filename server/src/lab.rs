@@ -12,6 +12,7 @@ mod layout;
 mod load;
 pub mod map;
 mod nodes;
+mod patroni;
 mod platform;
 mod programs;
 mod relay;
@@ -64,6 +65,9 @@ pub enum Command {
         /// Commits wait for one standby.
         #[arg(long)]
         synchronous: bool,
+        /// With a second cluster, `orders`, run by Patroni. Needs the Debian packages patroni, python3-etcd and etcd-server.
+        #[arg(long)]
+        patroni: bool,
         /// Throw away what the folder holds and build anew.
         #[arg(long)]
         fresh: bool,
@@ -127,7 +131,7 @@ pub enum Command {
         at: Where,
         region: String,
     },
-    /// Write rows through HAProxy, then say what was lost and how long writes were refused.
+    /// Write rows through HAProxy, to the first cluster or another one of the lab, then say what was lost and how long writes were refused.
     Load {
         #[command(flatten)]
         at: Where,
@@ -139,6 +143,8 @@ pub enum Command {
         /// Pause between two writes.
         #[arg(long, default_value_t = 0)]
         pause_ms: u64,
+        #[arg(long, value_enum, default_value_t)]
+        cluster: load::Cluster,
     },
     #[command(hide = true)]
     Supervise {
@@ -148,6 +154,8 @@ pub enum Command {
         number: u8,
         #[arg(long)]
         synchronous: bool,
+        #[arg(long)]
+        patroni: bool,
     },
     #[command(hide = true)]
     Service(service::Arguments),
@@ -163,8 +171,10 @@ pub enum Command {
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run { at, number, synchronous, listen } => demo::run(&at.folder, up::Wishes { number, synchronous, fresh: false }, listen).await,
-        Command::Up { at, number, synchronous, fresh } => up::up(&at.folder, up::Wishes { number, synchronous, fresh }).await,
+        Command::Run { at, number, synchronous, listen } => {
+            demo::run(&at.folder, up::Wishes { number, synchronous, patroni: false, fresh: false }, listen).await
+        }
+        Command::Up { at, number, synchronous, patroni, fresh } => up::up(&at.folder, up::Wishes { number, synchronous, patroni, fresh }).await,
         Command::Down { at, remove } => up::down(&at.folder, remove).await,
         Command::Status { at, json } => show_status(&at, json).await,
         Command::Kill { at, node } => order(&at, Order::Kill { name: node }).await,
@@ -173,8 +183,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Heal { at, node, force } => order(&at, Order::Heal { name: node, force }).await,
         Command::Cut { at, region } => order(&at, Order::Cut { region }).await,
         Command::Mend { at, region } => order(&at, Order::Mend { region }).await,
-        Command::Load { at, seconds, json, pause_ms } => write_load(&at, seconds, json, pause_ms).await,
-        Command::Supervise { at, number, synchronous } => supervise::run(&at.folder, number, synchronous).await,
+        Command::Load { at, seconds, json, pause_ms, cluster } => write_load(&at, seconds, json, pause_ms, cluster).await,
+        Command::Supervise { at, number, synchronous, patroni } => supervise::run(&at.folder, number, synchronous, patroni).await,
         Command::Service(arguments) => service::run(arguments).await,
         Command::Bare { at, kind, target } => move_bare(&at, kind, &target).await,
     }
@@ -217,10 +227,10 @@ async fn move_bare(at: &Where, kind: bare::Move, target: &str) -> anyhow::Result
     Ok(())
 }
 
-async fn write_load(at: &Where, seconds: Option<f64>, json: bool, pause_ms: u64) -> anyhow::Result<()> {
+async fn write_load(at: &Where, seconds: Option<f64>, json: bool, pause_ms: u64, cluster: load::Cluster) -> anyhow::Result<()> {
     anyhow::ensure!(seconds.is_none_or(|s| s.is_finite() && s > 0.0), "--seconds must be a number above 0");
     let (layout, map) = finished(at)?;
-    let report = load::run(&layout, map, seconds, Duration::from_millis(pause_ms)).await?;
+    let report = load::run(&layout, map, cluster, seconds, Duration::from_millis(pause_ms)).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

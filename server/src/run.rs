@@ -22,6 +22,7 @@ mod leftovers;
 mod look;
 mod monitoring;
 pub mod needs;
+mod patroni;
 mod traffic;
 
 use at_work::{AtWork, Taken};

@@ -8,6 +8,7 @@ use engine::{
     estate::{Detection, Estate, Service},
     health::Sample,
     id::{ClusterId, NodeId, ObserverId, RegionId, ServiceId},
+    patroni::PatroniReading,
     time::Instant,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ mod endpoints;
 mod heartbeats;
 pub mod history;
 mod nodes;
+mod patroni;
 mod routers;
 mod traffic;
 
@@ -70,6 +72,11 @@ pub(crate) enum Sighting {
         sample: Sample,
         routed: Option<Vec<NodeId>>,
     },
+    Patroni {
+        cluster: ClusterId,
+        sample: Sample,
+        said: Option<PatroniReading>,
+    },
     Traffic {
         service: ServiceId,
         sample: Sample,
@@ -103,6 +110,7 @@ pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>, beats: &Arc<B
     details::start(estate, &connections, &sender);
     agents::start(estate, &connections, &sender);
     routers::start(estate, &connections, &sender);
+    patroni::start(estate, &connections, &sender);
     traffic::start(estate, &connections, &sender);
     endpoints::start(estate, connections.probes.clone(), &sender)?;
     heartbeats::start(estate, beats, &sender);

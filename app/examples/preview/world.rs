@@ -174,6 +174,7 @@ pub fn healthy(estate: &Estate, begun: Instant, now: Instant) -> Observations {
                 read_only: false,
                 connections: 14,
                 connections_max: 100,
+                manager_seen: None,
             }),
             last_attempt: Some((now - Span::from_millis(350).as_delta(), None)),
             host: Some(HostReading { at: now - Span::from_millis(600).as_delta(), state: HostState::Running }),

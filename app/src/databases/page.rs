@@ -5,6 +5,7 @@ use super::{
     details::Details,
     drawing::Drawing,
     nodes::Nodes,
+    patroni::Patroni,
     standing::{Headline, Route, Shield},
     view::{ClusterPage, Offer},
 };
@@ -63,6 +64,7 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                 <Offers offers=page.offers.clone()/>
                 <Protection shield=page.protection.clone() now/>
                 <Routing route=page.route.clone() now/>
+                {page.patroni.clone().map(|told| view! { <Patroni told now/> })}
             </div>
         </div>
         <section aria-labelledby="nodes-title">

@@ -4,7 +4,7 @@
 use crate::ui::{state::Tone, time::clock};
 use engine::{
     databases::{ClusterView, HostState, NodeView, Protection},
-    estate::Cluster,
+    estate::{Cluster, Manager},
     health::Health,
     id::NodeId,
     picture::{Picture, RouteStanding, names},
@@ -150,6 +150,9 @@ pub fn route(picture: &Picture, cluster: &Cluster, view: &ClusterView) -> Route 
     let address = cluster.router.as_ref().map(|router| router.address.clone());
     let routed = view.routed_to.as_ref();
     let (tone, word, says) = match picture.route_of(&cluster.id) {
+        Some(RouteStanding::NoRouter) if cluster.manager == Manager::Patroni => {
+            (Tone::Watch, "not by Lifeboat", "No router is declared: clients follow Patroni, or find the leader themselves".to_owned())
+        }
         None | Some(RouteStanding::NoRouter) => (Tone::Watch, "no router", "No router is declared: Lifeboat cannot move clients".to_owned()),
         Some(RouteStanding::Unknown { why }) => (Tone::Unknown, "route unknown", format!("Where clients go is not known: {why}")),
         Some(RouteStanding::Closed) => (Tone::Act, "route closed", "The route is closed: no client reaches a node".to_owned()),

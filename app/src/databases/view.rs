@@ -3,6 +3,7 @@
 
 use super::{
     details::{self, DetailRow},
+    patroni::PatroniWord,
     standing::{Headline, Route, Shield, headline, host_in_words, route, shield},
     wal::{Lag, lag_of},
 };
@@ -15,7 +16,7 @@ use crate::{
 };
 use engine::{
     databases::{ClusterView, Details, NodeStanding, NodeView},
-    estate::{Cluster, DeclaredRole, Estate},
+    estate::{Cluster, DeclaredRole, Estate, Manager},
     failover::OperationKind,
     health::Health,
     id::{ClusterId, NodeId, RegionId},
@@ -56,6 +57,8 @@ pub struct ClusterPage {
     pub headline: Headline,
     pub protection: Shield,
     pub route: Route,
+    /// Where it runs the cluster, or was seen at work on it.
+    pub patroni: Option<PatroniWord>,
     pub timeline: Option<u32>,
     pub nodes: Vec<NodeRow>,
     pub details: Vec<DetailRow>,
@@ -158,6 +161,7 @@ impl ClusterPage {
             headline: headline(picture, view),
             protection: shield(picture, cluster),
             route: route(picture, cluster, view),
+            patroni: PatroniWord::of(picture, cluster, view),
             timeline: view.timeline(),
             offers: offers(picture, cluster, view, active.is_some()),
             details: view.nodes.iter().map(|node| DetailRow::of(node, &picture.estate.detection_of(cluster), picture.now)).collect(),
@@ -222,6 +226,7 @@ impl NodeRow {
             version: reading.map(|reading| reading.version.clone()),
             // A second primary is fenced by the rejoin before anything else.
             can_rejoin: matches!(stands, NodeStanding::NeedsRewind | NodeStanding::NotStreaming | NodeStanding::Down | NodeStanding::SecondPrimary)
+                && cluster.manager == Manager::Lifeboat
                 && view.primary().is_some_and(NodeView::is_writable),
         }
     }

@@ -37,8 +37,10 @@ impl Clock {
         }
         let step =
             |wanted: fn(&Action) -> bool| plan.steps.iter().zip(&operation.steps).find(|(step, _)| wanted(&step.action)).map(|(_, record)| record);
-        let closed = step(|action| matches!(action, Action::CloseRoute { .. } | Action::SendClients { .. } | Action::MoveWave { .. }))
-            .and_then(|record| record.ended_at.or(record.started_at));
+        let closed = step(|action| {
+            matches!(action, Action::CloseRoute { .. } | Action::AskPatroni { .. } | Action::SendClients { .. } | Action::MoveWave { .. })
+        })
+        .and_then(|record| record.ended_at.or(record.started_at));
         let (from, counts_from) = match plan.kind {
             OperationKind::Rejoin | OperationKind::Reroute => return None,
             OperationKind::Switchover => (closed?, "since clients were cut off"),
@@ -52,8 +54,7 @@ impl Clock {
                 None => (closed?, "since clients were cut off"),
             },
         };
-        let proof =
-            step(|action| matches!(action, Action::ProveWrite { .. } | Action::ProveClients { .. })).filter(|record| record.state == StepState::Done);
+        let proof = step(Action::proves_the_end).filter(|record| record.state == StepState::Done);
         // The measured time is the truth; before it is there, the end of the proving step stands for it.
         let measured = operation.recovery_time().map(|time| from + time.as_delta());
         let proven_at = measured.or_else(|| proof.and_then(|record| record.ended_at));

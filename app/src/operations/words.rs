@@ -53,6 +53,14 @@ fn step_in_words(action: &Action) -> String {
         Action::Rewind { node, from } => format!("Rewind {node} to the history of {from}; copy it anew where that is not possible"),
         Action::Follow { node, upstream } => format!("Start {node} as a standby of {upstream}"),
         Action::ProveStreaming { nodes, upstream } => format!("Prove that {} from {upstream}", streams(nodes)),
+        Action::CheckPatroni { candidate, .. } => format!("Ask Patroni how things stand, and stop here if it would not hand over to {candidate}"),
+        Action::AskPatroni { leader: Some(leader), candidate } => {
+            format!("Ask Patroni to switch over from {leader} to {candidate}: there is no way back from that")
+        }
+        Action::AskPatroni { leader: None, candidate } => format!("Ask Patroni to fail over to {candidate}: there is no way back from that"),
+        Action::ProvePromoted { node, .. } => format!("Ask {node} itself whether it takes writes, on a new timeline"),
+        Action::ProveWriteOn { node } => format!("Write a row on {node} itself, and read it back: no router leads there"),
+        Action::ProveNotWritable { node } => format!("Ask {node} itself whether it follows now and takes no writes"),
         Action::CheckRegions { service, regions } => format!("Ask {service} in {} afresh, and stop here if it is not well", names_or_none(regions)),
         Action::CheckData { clusters, .. } => {
             let names: Vec<&str> = clusters.iter().map(|cluster| cluster.as_str()).collect();
@@ -220,6 +228,9 @@ pub fn loss_in_words(kind: OperationKind, loss: &LossBound) -> String {
         (_, LossBound::Zero { because: ZeroLoss::SynchronousPeer }) => {
             "None that was acknowledged. The target is a confirmed synchronous standby.".to_owned()
         }
+        (_, LossBound::Zero { because: ZeroLoss::HandedOver }) => {
+            "None. Patroni stops the leader cleanly, and PostgreSQL ends only once the streaming target has confirmed every byte.".to_owned()
+        }
         (_, LossBound::AtMost { bytes, unseen }) => {
             format!("{}, and whatever was acknowledged in up to {} that no sample shows.", known_missing(*bytes), unseen.rough())
         }
@@ -276,6 +287,13 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
         Blocker::RouterSilent { .. } => "Bring the router's runtime socket back.",
         Blocker::IsThePrimary { .. } => "Nothing needs doing to it.",
         Blocker::AlreadyStreaming { .. } => "Nothing needs doing to it.",
+        Blocker::TwoManagers { .. } => "Declare in the estate who runs the cluster; only that one moves its writes.",
+        Blocker::PatroniRejoins { .. } => "Look at its Patroni; where that cannot bring it back: patronictl reinit.",
+        Blocker::PatroniUnknown { .. } => "Make Patroni's REST API reachable; it is the one who moves the writes here.",
+        Blocker::PatroniPaused => "Ask who paused it; resume it with: patronictl resume.",
+        Blocker::FailoverInPause { .. } => "Ask who paused it, and why, and say so in the reason; or resume it, and it fails over itself.",
+        Blocker::PatroniDisagrees { .. } => "Look with patronictl list which of them is right, and wait until both say the same.",
+        Blocker::PatroniScheduled { .. } => "Wait for it, or take it back with: patronictl flush.",
         Blocker::NoTraffic { .. } => "Declare in the estate what sends its clients to regions.",
         Blocker::TrafficUnknown { .. } => "Bring back what sends the clients; until it answers nothing can be moved.",
         Blocker::UnknownRegion { .. } => "Choose a region in which the service has an endpoint.",

@@ -3,7 +3,7 @@
 
 use super::{
     Considered, Decision, Verdict,
-    holds::{Ground, Hold, Pace, holds, settling},
+    holds::{Ground, Hold, Pace, holds, left_to_patroni, settling},
 };
 use crate::{
     estate::{Detection, FailoverMode, Service},
@@ -166,6 +166,7 @@ pub(super) fn of_cluster(survey: &Survey, id: &ClusterId) -> Option<Considered> 
     let ground = Ground::of(std::iter::once(Subject::Node { cluster: id.clone(), node: primary.node.clone() }), picture);
     let (wait, cooldown) = strategy.map_or((Span::ZERO, Span::ZERO), |strategy| (strategy.wait, strategy.cooldown));
     let pace = Pace { wait, cooldown, ground };
+    decision.holds.extend(left_to_patroni(picture, cluster));
     decision.holds.extend(settling(survey, decision.since, &rule));
     if primary.last_attempt.as_ref().is_some_and(|(_, complaint)| complaint.is_none()) {
         decision.holds.push(Hold::ComingBack { why: primary.node.to_string() });

@@ -3,7 +3,7 @@
 
 use super::Decision;
 use crate::{
-    estate::Detection,
+    estate::{Cluster, Detection, Manager},
     failover::{Change, Mode, Operation, OperationKind, Plan, State},
     id::{AccountName, ClusterId, OperationId, RegionId, Scope, ServiceId},
     journal::Subject,
@@ -49,6 +49,10 @@ pub enum Hold {
     ObserverSuspect,
     #[error("it changes back and forth ({why}); nothing is moved before it stays down")]
     Flapping { why: String },
+    #[error("Patroni runs {cluster} and fails it over itself; Lifeboat asks it only when people say so")]
+    LeftToPatroni { cluster: ClusterId },
+    #[error("Patroni runs {cluster} and is paused: somebody has their hands in it, and neither Patroni nor Lifeboat fails it over by itself")]
+    PatroniPaused { cluster: ClusterId },
     #[error("its newest probe was good ({why}); nothing is moved while it may be coming back")]
     ComingBack { why: String },
 }
@@ -72,6 +76,8 @@ impl Hold {
             Hold::ObserverSuspect => "observer-suspect".to_owned(),
             Hold::Flapping { .. } => "flapping".to_owned(),
             Hold::ComingBack { .. } => "coming-back".to_owned(),
+            Hold::LeftToPatroni { .. } => "left-to-patroni".to_owned(),
+            Hold::PatroniPaused { .. } => "patroni-paused".to_owned(),
         }
     }
 }
@@ -102,6 +108,17 @@ impl Ground {
     }
 }
 
+/// A cluster has one manager: what Patroni fails over by itself is not failed over by anybody else, and where it is paused, a person
+/// wants to be the only one who does.
+pub(super) fn left_to_patroni(picture: &Picture, cluster: &Cluster) -> Option<Hold> {
+    if cluster.manager != Manager::Patroni {
+        return None;
+    }
+    let said = picture.observed.patroni.get(&cluster.id).and_then(|view| view.now_says(&picture.estate.detection_of(cluster), picture.now).ok());
+    let cluster = cluster.id.clone();
+    Some(if said.is_some_and(|said| said.paused) { Hold::PatroniPaused { cluster } } else { Hold::LeftToPatroni { cluster } })
+}
+
 /// What would hold the product back if `scope` failed now, as far as that is known before anything fails: restraints, a
 /// cooldown, a last run that nobody took note of.
 pub fn held_beforehand(picture: &Picture, scope: &Scope) -> Vec<Hold> {
@@ -113,6 +130,7 @@ pub fn held_beforehand(picture: &Picture, scope: &Scope) -> Vec<Hold> {
     let mut scopes = vec![scope.clone()];
     scopes.extend(cluster.map(|cluster| Scope::Service(cluster.service.clone())));
     let mut holds = restrained(picture, &scopes);
+    holds.extend(cluster.and_then(|cluster| left_to_patroni(picture, cluster)));
     holds.extend(history(&Survey::of(picture), scope, picture.now, strategy.map_or(Span::ZERO, |strategy| strategy.cooldown)));
     holds
 }

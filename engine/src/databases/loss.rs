@@ -49,6 +49,8 @@ pub enum ZeroLoss {
     /// The primary confirmed the target as a synchronous peer right before it fell, and there is no other standby that could
     /// have confirmed a commit in its place.
     SynchronousPeer,
+    /// Patroni stops the leader cleanly, and PostgreSQL ends only once a standby that streams has confirmed every byte.
+    HandedOver,
 }
 
 impl LossBound {
@@ -103,6 +105,9 @@ impl LossBound {
             }
             LossBound::Zero { because: ZeroLoss::SynchronousPeer } => {
                 "none that was acknowledged: the target is a confirmed synchronous standby".to_owned()
+            }
+            LossBound::Zero { because: ZeroLoss::HandedOver } => {
+                "none: Patroni stops the leader cleanly, and PostgreSQL ends only once the streaming target has confirmed every byte".to_owned()
             }
             LossBound::AtMost { bytes, unseen } => format!(
                 "at most {} of write-ahead log known to be missing, and whatever was acknowledged in {} without a sample",

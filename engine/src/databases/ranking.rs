@@ -46,6 +46,14 @@ pub enum Exclusion {
     UnderMaintenance { region: RegionId, reason: String },
     #[error("its region {0} is being evacuated")]
     BeingEvacuated(RegionId),
+    #[error("Patroni does not list it as a member")]
+    NotAMember,
+    #[error("it is tagged nofailover in Patroni")]
+    TaggedNoFailover,
+    #[error("Patroni says that it is “{state}”")]
+    PatroniState { state: String },
+    #[error("Patroni keeps a synchronous standby, and hands over to no other node")]
+    NotPatronisSyncStandby,
 }
 
 /// One node with everything that speaks for and against promoting it.
@@ -103,6 +111,18 @@ pub fn shut_out(candidates: &mut [Candidate], shut: impl Fn(&RegionId) -> Option
     for candidate in candidates.iter_mut().filter(|candidate| !candidate.exclusions.contains(&Exclusion::IsPrimary)) {
         if let Some(exclusion) = shut(&candidate.region) {
             candidate.exclusions.push(exclusion);
+            candidate.reasons.clear();
+        }
+    }
+    candidates.sort_by_key(|candidate| !candidate.is_eligible());
+}
+
+/// Excludes nodes for reasons of their own, and puts them behind what is left.
+pub fn shut_out_nodes(candidates: &mut [Candidate], exclusions: impl Fn(&NodeId) -> Vec<Exclusion>) {
+    for candidate in candidates.iter_mut().filter(|candidate| !candidate.exclusions.contains(&Exclusion::IsPrimary)) {
+        let found = exclusions(&candidate.node);
+        if !found.is_empty() {
+            candidate.exclusions.extend(found);
             candidate.reasons.clear();
         }
     }

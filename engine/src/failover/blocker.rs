@@ -42,6 +42,20 @@ pub enum Blocker {
     IsThePrimary { node: NodeId },
     #[error("{node} already streams from {upstream}")]
     AlreadyStreaming { node: NodeId, upstream: NodeId },
+    #[error("{why}")]
+    TwoManagers { why: String },
+    #[error("Patroni runs this cluster, and makes {node} follow again itself")]
+    PatroniRejoins { node: NodeId },
+    #[error("what Patroni says of the cluster is not known, so it cannot be asked: {why}")]
+    PatroniUnknown { why: String },
+    #[error("Patroni is paused: somebody has their hands in the cluster, so nothing is moved by plan")]
+    PatroniPaused,
+    #[error("Patroni is paused: it would fail over to {node} because it is asked to, and look after nothing else")]
+    FailoverInPause { node: NodeId },
+    #[error("Patroni's leader is {}, and {} takes the writes by PostgreSQL's own word", leader.as_deref().unwrap_or("nobody"), primary)]
+    PatroniDisagrees { leader: Option<String>, primary: NodeId },
+    #[error("a switchover{} is scheduled in Patroni for {}", to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default(), at.format("%Y-%m-%d %H:%M:%S UTC"))]
+    PatroniScheduled { at: Instant, to: Option<String> },
     #[error("how clients of {service} are sent to regions is not declared, so they cannot be moved")]
     NoTraffic { service: ServiceId },
     #[error("where clients of {service} are sent now is not known: {why}")]
@@ -90,6 +104,7 @@ impl Blocker {
             Blocker::PrimaryHealthy { .. }
                 | Blocker::FenceUnproven { .. }
                 | Blocker::LeaderUnknown { .. }
+                | Blocker::FailoverInPause { .. }
                 | Blocker::RegionUnknown { .. }
                 | Blocker::NothingFails { .. }
                 | Blocker::DwellNotOver { .. }
@@ -103,7 +118,7 @@ impl Blocker {
 
     /// Whether it only says that something is not known now: the next look may show that nothing has changed.
     pub(super) fn is_ignorance(&self) -> bool {
-        matches!(self, Blocker::TrafficUnknown { .. } | Blocker::RegionUnknown { .. })
+        matches!(self, Blocker::TrafficUnknown { .. } | Blocker::RegionUnknown { .. } | Blocker::PatroniUnknown { .. })
     }
 
     /// Whether it is a safety rule: set aside only by break-glass, which takes a role of its own and is loud (row 61).
@@ -123,6 +138,7 @@ impl Blocker {
             | (Blocker::EvacuatedLately { region: now, .. }, Blocker::EvacuatedLately { region: then, .. })
             | (Blocker::DwellNotOver { region: now, .. }, Blocker::DwellNotOver { region: then, .. }) => now == then,
             (Blocker::FenceUnproven { node: now, .. }, Blocker::FenceUnproven { node: then, .. }) => now == then,
+            (Blocker::FailoverInPause { node: now }, Blocker::FailoverInPause { node: then }) => now == then,
             (Blocker::LeaderUnknown { timeline: now, .. }, Blocker::LeaderUnknown { timeline: then, .. }) => now == then,
             (Blocker::MemberStays { member: now, .. }, Blocker::MemberStays { member: then, .. }) => now == then,
             (Blocker::MemberCheck { member, check, .. }, Blocker::MemberCheck { member: then, check: before, .. }) => {
@@ -150,6 +166,13 @@ impl Blocker {
             Blocker::RouterSilent { .. } => "router-silent",
             Blocker::IsThePrimary { .. } => "is-the-primary",
             Blocker::AlreadyStreaming { .. } => "already-streaming",
+            Blocker::TwoManagers { .. } => "two-managers",
+            Blocker::PatroniRejoins { .. } => "patroni-rejoins",
+            Blocker::PatroniUnknown { .. } => "patroni-unknown",
+            Blocker::PatroniPaused => "patroni-paused",
+            Blocker::FailoverInPause { .. } => "failover-in-pause",
+            Blocker::PatroniDisagrees { .. } => "patroni-disagrees",
+            Blocker::PatroniScheduled { .. } => "patroni-scheduled",
             Blocker::NoTraffic { .. } => "no-traffic",
             Blocker::TrafficUnknown { .. } => "traffic-unknown",
             Blocker::UnknownRegion { .. } => "unknown-region",

@@ -12,7 +12,9 @@ pub fn recovery_time(operation: &Operation, at: usize, now: Instant) -> Option<S
     if !ends_the_wait(operation, at) {
         return None;
     }
-    let begins = |action: &Action| matches!(action, Action::CloseRoute { .. } | Action::SendClients { .. } | Action::MoveWave { .. });
+    let begins = |action: &Action| {
+        matches!(action, Action::CloseRoute { .. } | Action::AskPatroni { .. } | Action::SendClients { .. } | Action::MoveWave { .. })
+    };
     let steps = operation.plan.steps.iter().zip(&operation.steps);
     let closed = || steps.clone().find(|(step, _)| begins(&step.action)).and_then(|(_, record)| record.started_at);
     let since = operation.plan.outage_since.or_else(closed)?;
@@ -52,7 +54,7 @@ fn usual<'a>(action: &Action, before: impl Iterator<Item = &'a Operation>) -> Op
 fn ends_the_wait(operation: &Operation, at: usize) -> bool {
     let Some(step) = operation.plan.steps.get(at).filter(|_| operation.mode() != Mode::Test) else { return false };
     match step.action {
-        Action::ProveWrite { .. } | Action::ProveClients { .. } => true,
+        ref action if action.proves_the_end() => true,
         Action::MoveWave { .. } => operation.steps.iter().enumerate().all(|(other, record)| other == at || record.state == StepState::Done),
         _ => false,
     }

@@ -1,29 +1,30 @@
 //! Planning: from what is seen of a cluster to the plan of a switchover, a failover or a rejoin. Making one changes nothing.
 
 use super::{
-    Action, Blocker, FenceMeans, Mode, OnFailure, Plan, Promotion, Step, hooks, monitoring,
+    Action, Blocker, FenceMeans, Mode, OnFailure, Plan, Promotion, Step, hooks, managed, monitoring,
     plan::{Basis, Change, DatabaseChange, OperationKind},
 };
 use crate::{
     databases::{self, Candidate, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
-    estate::{Cluster, Detection, Estate},
+    estate::{Cluster, Detection, Estate, Manager},
     health::Health,
     id::{NodeId, RegionId},
+    patroni::{self, PatroniView},
     time::{Instant, Span},
 };
 
 mod unattended;
 
 /// What a plan is put together in.
-struct Draft {
+pub(super) struct Draft {
     kind: OperationKind,
-    source: Option<NodeId>,
-    target: Option<NodeId>,
-    steps: Vec<Step>,
-    loss: LossBound,
-    candidates: Vec<Candidate>,
-    blockers: Vec<Blocker>,
-    outage_since: Option<Instant>,
+    pub(super) source: Option<NodeId>,
+    pub(super) target: Option<NodeId>,
+    pub(super) steps: Vec<Step>,
+    pub(super) loss: LossBound,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) blockers: Vec<Blocker>,
+    pub(super) outage_since: Option<Instant>,
     unattended: bool,
 }
 
@@ -41,17 +42,19 @@ pub struct Facts<'a> {
     pub router: Result<(), &'a str>,
     /// The last promotion by an operation.
     pub promoted: Option<Promotion<'a>>,
+    /// What Patroni says, where it runs the cluster.
+    pub patroni: Option<&'a PatroniView>,
     pub now: Instant,
 }
 
 impl Facts<'_> {
-    fn rule(&self) -> Detection {
+    pub(super) fn rule(&self) -> Detection {
         self.estate.detection_of(self.cluster)
     }
-    fn others(&self, but: &[&NodeId]) -> Vec<NodeId> {
+    pub(super) fn others(&self, but: &[&NodeId]) -> Vec<NodeId> {
         self.cluster.nodes.iter().map(|node| node.id.clone()).filter(|node| !but.contains(&node)).collect()
     }
-    fn blank(&self, kind: OperationKind) -> Draft {
+    pub(super) fn blank(&self, kind: OperationKind) -> Draft {
         Draft {
             kind,
             source: None,
@@ -71,7 +74,7 @@ impl Facts<'_> {
         Some(Blocker::PromotedUnseen { node: node.clone(), at })
     }
     /// Somebody was promoted that nobody has read as a primary: fencing the one before would leave that one writing.
-    fn leader_unknown(&self) -> Option<Blocker> {
+    pub(super) fn leader_unknown(&self) -> Option<Blocker> {
         let (primary, timeline) = (self.view.primary()?, self.view.timeline()?);
         let led = primary.reading.as_ref()?.timeline;
         (timeline > led).then(|| Blocker::LeaderUnknown { timeline, primary: primary.node.clone(), led })
@@ -81,6 +84,9 @@ impl Facts<'_> {
         let service = self.estate.service(&self.cluster.service);
         let steps = std::mem::take(&mut draft.steps);
         draft.steps = self.told(&draft, steps);
+        // Whoever drew it up: a plan with a step that only another manager may do cannot be requested.
+        let second = draft.steps.iter().find_map(|step| patroni::forbidden(self.cluster, Some(self.view), &step.action));
+        draft.blockers.extend(second.map(|why| Blocker::TwoManagers { why: why.to_string() }));
         Plan {
             kind: draft.kind,
             change: Change::Database(DatabaseChange {
@@ -118,21 +124,28 @@ impl Facts<'_> {
         let steps = monitoring::around(self.estate, mode, monitoring::Left { services: [self.cluster.service.clone()].into(), regions }, steps);
         hooks::around(self.estate, &self.cluster.service, steps)
     }
-    fn router_blocker(&self) -> Option<Blocker> {
+    pub(super) fn router_blocker(&self) -> Option<Blocker> {
         match (&self.cluster.router, self.router) {
             (None, _) => Some(Blocker::NoRouter),
             (Some(_), Err(why)) => Some(Blocker::RouterSilent { why: why.to_owned() }),
             (Some(_), Ok(())) => None,
         }
     }
-    fn two_writable(&self) -> Option<Blocker> {
+    pub(super) fn two_writable(&self) -> Option<Blocker> {
         let writable = self.view.writable();
         (writable.len() > 1).then(|| Blocker::TwoWritable { nodes: writable.iter().map(|view| view.node.clone()).collect() })
     }
     /// The wished target, or the best one; with what stands against it.
     fn choose(&self, plan: &mut Draft, wish: Option<&NodeId>, urgency: Urgency) {
+        self.rank_into(plan, urgency);
+        self.pick(plan, wish);
+    }
+    pub(super) fn rank_into(&self, plan: &mut Draft, urgency: Urgency) {
         plan.candidates = rank(self.view, &self.rule(), urgency, self.now);
         shut_out(&mut plan.candidates, self.shut);
+    }
+    /// The wished target, or the first of the candidates.
+    pub(super) fn pick(&self, plan: &mut Draft, wish: Option<&NodeId>) {
         match wish {
             Some(wish) => match plan.candidates.iter().find(|candidate| &candidate.node == wish) {
                 None => plan.blockers.push(Blocker::UnknownNode { node: wish.clone() }),
@@ -159,12 +172,12 @@ impl Facts<'_> {
     }
 }
 
-const QUICK: Span = Span::from_secs(10);
-const PATIENT: Span = Span::from_secs(60);
+pub(super) const QUICK: Span = Span::from_secs(10);
+pub(super) const PATIENT: Span = Span::from_secs(60);
 
 /// A planned switchover, to `wish` or to the best candidate.
 pub fn switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
-    facts.finished(draft_switchover(facts, wish))
+    facts.finished(managed::draft(facts, OperationKind::Switchover, wish).unwrap_or_else(|| draft_switchover(facts, wish)))
 }
 
 fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
@@ -225,13 +238,15 @@ fn take_over_steps(target: &NodeId) -> [Step; 3] {
 
 /// An emergency failover that a person agrees to, to `wish` or to the best candidate.
 pub fn failover(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
-    facts.finished(draft_failover(facts, wish, unattended::Asked::People))
+    let by_patroni = managed::draft(facts, OperationKind::Failover, wish);
+    facts.finished(by_patroni.unwrap_or_else(|| draft_failover(facts, wish, unattended::Asked::People)))
 }
 
 /// The same as the product would carry it out by itself, where the strategy leaves that to it and nothing can be lost; where it
 /// cannot be known that nothing is, as a person would have to agree to it.
 pub fn failover_by_itself(facts: Facts<'_>, wish: Option<&NodeId>) -> Plan {
-    facts.finished(draft_failover(facts, wish, unattended::Asked::Nobody))
+    let by_patroni = managed::draft(facts, OperationKind::Failover, wish);
+    facts.finished(by_patroni.unwrap_or_else(|| draft_failover(facts, wish, unattended::Asked::Nobody)))
 }
 
 fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::Asked) -> Draft {
@@ -334,6 +349,10 @@ fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
         return plan;
     }
     plan.target = Some(primary.node.clone());
+    if facts.cluster.manager == Manager::Patroni {
+        plan.blockers.push(Blocker::PatroniRejoins { node: node.clone() });
+        return plan;
+    }
     if !primary.is_writable() {
         plan.blockers.push(Blocker::PrimaryNotWritable { node: primary.node.clone(), why: primary.judgement.why.clone() });
     }

@@ -90,6 +90,30 @@ pub enum Action {
         nodes: Vec<NodeId>,
         upstream: NodeId,
     },
+    /// Ask Patroni how things stand, and refuse if it would not hand over.
+    CheckPatroni {
+        /// The one who is to hand over, in a switchover.
+        leader: Option<NodeId>,
+        candidate: NodeId,
+    },
+    /// Ask Patroni to make `candidate` the leader: in the place of `leader`, or where that is absent because there is none.
+    AskPatroni {
+        leader: Option<NodeId>,
+        candidate: NodeId,
+    },
+    /// The node says of itself that it takes writes, on a later timeline than `after`.
+    ProvePromoted {
+        node: NodeId,
+        after: Option<u32>,
+    },
+    /// Write a row on the node itself, where no router leads to it, and read it back.
+    ProveWriteOn {
+        node: NodeId,
+    },
+    /// The node that led before says of itself that it is in recovery, or its host has seen it gone.
+    ProveNotWritable {
+        node: NodeId,
+    },
     /// Probe the service in these regions afresh and refuse if one does not answer well.
     CheckRegions {
         service: ServiceId,
@@ -163,6 +187,7 @@ impl Action {
     pub fn may_be_skipped(&self) -> bool {
         match self {
             Action::CheckTarget { .. }
+            | Action::CheckPatroni { .. }
             | Action::CheckRegions { .. }
             | Action::CheckData { .. }
             | Action::Rehearse { .. }
@@ -185,6 +210,10 @@ impl Action {
             | Action::Promote { .. }
             | Action::VerifyWritable { .. }
             | Action::ProveWrite { .. }
+            | Action::AskPatroni { .. }
+            | Action::ProvePromoted { .. }
+            | Action::ProveWriteOn { .. }
+            | Action::ProveNotWritable { .. }
             | Action::Checkpoint { .. }
             | Action::Rewind { .. }
             | Action::Follow { .. }
@@ -207,7 +236,54 @@ impl Action {
     }
     /// Whether clients may be served again when it is done.
     pub fn ends_a_wait(&self) -> bool {
-        matches!(self, Action::ProveWrite { .. } | Action::ProveClients { .. } | Action::MoveWave { .. })
+        self.proves_the_end() || matches!(self, Action::MoveWave { .. })
+    }
+    /// Whether clients were seen to be served when it is done.
+    pub fn proves_the_end(&self) -> bool {
+        matches!(self, Action::ProveWrite { .. } | Action::ProveWriteOn { .. } | Action::ProveClients { .. })
+    }
+    /// Whether it starts, stops, promotes or rewinds a node, or tells it whom to follow: what only the manager of the cluster does.
+    pub fn runs_nodes(&self) -> bool {
+        match self {
+            Action::StopNode { .. }
+            | Action::StartNode { .. }
+            | Action::Fence { .. }
+            | Action::Promote { .. }
+            | Action::Repoint { .. }
+            | Action::Rewind { .. }
+            | Action::Follow { .. } => true,
+            Action::CheckTarget { .. }
+            | Action::CloseRoute { .. }
+            | Action::OpenRoute { .. }
+            | Action::CatchUp { .. }
+            | Action::HoldsAll { .. }
+            | Action::VerifyWritable { .. }
+            | Action::ProveWrite { .. }
+            | Action::MeasureLoss { .. }
+            | Action::Checkpoint { .. }
+            | Action::ProveStreaming { .. }
+            | Action::CheckPatroni { .. }
+            | Action::AskPatroni { .. }
+            | Action::ProvePromoted { .. }
+            | Action::ProveWriteOn { .. }
+            | Action::ProveNotWritable { .. }
+            | Action::CheckRegions { .. }
+            | Action::CheckData { .. }
+            | Action::SendClients { .. }
+            | Action::Rehearse { .. }
+            | Action::MoveWave { .. }
+            | Action::ProveClients { .. }
+            | Action::AwaitCommit { .. }
+            | Action::RunHook { .. }
+            | Action::SilenceAlerts { .. }
+            | Action::EndSilence { .. }
+            | Action::Annotate { .. }
+            | Action::RehearseMonitoring { .. } => false,
+        }
+    }
+    /// Whether it has to do with Patroni.
+    pub fn asks_patroni(&self) -> bool {
+        matches!(self, Action::CheckPatroni { .. } | Action::AskPatroni { .. })
     }
     /// Whether it sends clients elsewhere, or keeps them out. A test may not do that (row 40).
     pub fn changes_routing(&self) -> bool {

@@ -4,10 +4,11 @@
 use super::{About, Complaint, Finding, Severity, platform};
 use crate::{
     databases::{ClusterView, NodeStanding, NodeView, Protection},
-    estate::{Cluster, Detection},
+    estate::{Cluster, Detection, Manager},
     failover::State,
     health::{Health, Judgement},
     id::NodeId,
+    patroni::{self, PatroniView},
     picture::{Picture, RouteStanding},
     time::Instant,
 };
@@ -22,6 +23,7 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
             found.details(view);
             found.protection(view);
             found.route();
+            found.patroni(view);
         }
         None => found.add(Severity::Unknown, None, Complaint::WritableUnknown { why: "no node was ever read".to_owned() }),
     }
@@ -156,6 +158,43 @@ impl Found<'_> {
                 self.add(Severity::Lost, None, Complaint::RoutedElsewhere { routed, writable });
             }
             _ => {}
+        }
+    }
+
+    /// What Patroni says, held against PostgreSQL; and a Patroni that nobody declared.
+    fn patroni(&mut self, view: &ClusterView) {
+        if let Some((node, seen)) = patroni::undeclared(self.cluster, view) {
+            let complaint = Complaint::UndeclaredPatroni { node: node.node.clone(), seen: seen.to_owned() };
+            self.add(Severity::Act, None, complaint);
+        }
+        if self.cluster.manager != Manager::Patroni {
+            return;
+        }
+        let never = PatroniView::never_asked();
+        let seen = self.picture.observed.patroni.get(&self.cluster.id).unwrap_or(&never);
+        let said = match seen.now_says(&self.rule, self.picture.now) {
+            Ok(said) => said,
+            Err(why) => {
+                let severity = if seen.judgement.is_ok() { Severity::Unknown } else { platform::severity(seen.judgement.health) };
+                self.add(severity, seen.judgement.since, Complaint::PatroniSilent { why });
+                return;
+            }
+        };
+        if let Some(differs) = patroni::disagreement(said, view, &self.rule, self.picture.now) {
+            let complaint = Complaint::PatroniDisagrees { leader: differs.leader, writable: differs.writable };
+            self.add(Severity::Act, Some(said.at), complaint);
+        }
+        if said.paused {
+            self.add(Severity::Watch, None, Complaint::PatroniPaused);
+        }
+        let unlisted = self.cluster.nodes.iter().filter(|node| said.member(&node.id).is_none());
+        let undeclared = said.members.iter().filter(|member| !self.cluster.nodes.iter().any(|node| node.id.as_str() == member.name));
+        let differ: Vec<String> = unlisted
+            .map(|node| format!("Patroni does not list {}", node.id))
+            .chain(undeclared.map(|member| format!("the estate does not have {}", member.name)))
+            .collect();
+        if !differ.is_empty() {
+            self.add(Severity::Watch, None, Complaint::PatroniMembersDiffer { differ });
         }
     }
 

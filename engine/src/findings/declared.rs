@@ -3,7 +3,7 @@
 
 use super::{About, Complaint, Finding, Severity};
 use crate::{
-    estate::{Detection, Estate, Strategy},
+    estate::{Detection, Estate, Manager, Strategy},
     id::{RegionId, StrategyId},
 };
 use std::collections::{BTreeSet, HashSet};
@@ -97,8 +97,23 @@ impl Found<'_> {
             for node in &cluster.nodes {
                 self.region(&about, format!("the node {}", node.id), &node.region);
             }
-            if cluster.router.is_none() {
+            // Patroni's clients find the leader by its health checks, or by themselves.
+            if cluster.router.is_none() && cluster.manager == Manager::Lifeboat {
                 self.add(Severity::Watch, &about, Complaint::NoRouter);
+            }
+            for node in &cluster.nodes {
+                let names = || (cluster.id.clone(), node.id.clone());
+                match (cluster.manager, &node.patroni) {
+                    (Manager::Patroni, None) => {
+                        let (cluster, node) = names();
+                        self.add(Severity::Act, &about, Complaint::NoPatroniAddress { cluster, node });
+                    }
+                    (Manager::Lifeboat, Some(_)) => {
+                        let (cluster, node) = names();
+                        self.add(Severity::Act, &about, Complaint::PatroniNotDeclared { cluster, node });
+                    }
+                    (Manager::Patroni, Some(_)) | (Manager::Lifeboat, None) => {}
+                }
             }
             self.recovery_nodes(cluster, &about);
         }
@@ -162,7 +177,13 @@ impl Found<'_> {
         if estate.quorum() as usize > places {
             self.add(Severity::Act, &About::Estate, Complaint::QuorumOutOfReach { quorum: estate.quorum(), places });
         }
-        let with_nodes: BTreeSet<&RegionId> = estate.clusters.iter().flat_map(|cluster| &cluster.nodes).map(|node| &node.region).collect();
+        let with_nodes: BTreeSet<&RegionId> = estate
+            .clusters
+            .iter()
+            .filter(|cluster| cluster.manager == Manager::Lifeboat)
+            .flat_map(|cluster| &cluster.nodes)
+            .map(|node| &node.region)
+            .collect();
         for region in estate.regions.iter().filter(|region| region.agent.is_none() && with_nodes.contains(&region.id)) {
             self.add(Severity::Watch, &About::Region(region.id.clone()), Complaint::NoHostAgent { region: region.id.clone() });
         }

@@ -143,6 +143,23 @@ impl Complaint {
             Complaint::RouterSilent { .. } => {
                 "Start the router or make its runtime API reachable: without it no operation can move clients.".to_owned()
             }
+            Complaint::PatroniSilent { .. } => {
+                "Make its REST API reachable from here, and look whether it reaches its store (etcd, Consul, …); until then Lifeboat can move nothing here."
+                    .to_owned()
+            }
+            Complaint::PatroniDisagrees { .. } => {
+                "Look at once, with patronictl list: as long as they differ, clients that follow Patroni and those that follow PostgreSQL write to two places."
+                    .to_owned()
+            }
+            Complaint::PatroniPaused => "Resume it (patronictl resume) when the work is done; until then a person must act.".to_owned(),
+            Complaint::PatroniMembersDiffer { .. } => {
+                "Give each node in the estate the name that Patroni knows it by, and declare or remove what is missing or too much.".to_owned()
+            }
+            Complaint::UndeclaredPatroni { .. } => {
+                "Declare manager = \"patroni\" with the address of each node's REST API, or take Patroni away from the cluster for good.".to_owned()
+            }
+            Complaint::NoPatroniAddress { node, .. } => format!("Declare patroni = \"http://…:8008\" for {node}."),
+            Complaint::PatroniNotDeclared { .. } => "Declare manager = \"patroni\" for the cluster, or remove the address.".to_owned(),
             Complaint::NoRouter => "Set up a router in front of the cluster and declare it, so that clients can be moved.".to_owned(),
             Complaint::AgentSilent { region, .. } => format!("Start the host agent in {region}, or make it reachable from here."),
             Complaint::NoHostAgent { region } => format!("Run the host agent in {region} and declare its address."),

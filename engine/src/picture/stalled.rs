@@ -38,6 +38,7 @@ impl Observations {
             *view = EndpointView { last: view.last.take(), judgement: unknown.clone(), ..EndpointView::unseen() };
         }
         let judgements = stalled.agents.values_mut().chain(stalled.routers.values_mut());
+        let judgements = judgements.chain(stalled.patroni.values_mut().map(|view| &mut view.judgement));
         judgements.chain(stalled.traffic.values_mut().map(|view| &mut view.judgement)).for_each(|judgement| judgement.clone_from(&unknown));
         stalled
     }

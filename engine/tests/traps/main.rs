@@ -19,6 +19,7 @@ mod notifications;
 mod objectives;
 mod observers;
 mod operations;
+mod patroni;
 mod plans;
 mod realm;
 mod restraints;

@@ -62,6 +62,7 @@ fn cluster(at: usize) -> Cluster {
         port: 5432,
         role,
         promotable: true,
+        patroni: None,
     };
     Cluster {
         id: id(&format!("c{at}")),
@@ -70,6 +71,7 @@ fn cluster(at: usize) -> Cluster {
         strategy: Some(id("semi-automatic")),
         detection: None,
         router: Some(Router { socket: "/run/x".to_owned(), backend: "b".to_owned(), address: "127.0.0.1:1".to_owned() }),
+        manager: Default::default(),
         nodes: vec![node(REGIONS[0], DeclaredRole::Primary), node(REGIONS[1], DeclaredRole::Standby), node(REGIONS[2], DeclaredRole::Standby)],
     }
 }
@@ -108,6 +110,7 @@ fn observed(estate: &Estate, lost: Option<&str>) -> Observations {
             read_only: false,
             connections: 1,
             connections_max: 100,
+            manager_seen: None,
         };
         let nodes = cluster.nodes.iter().map(|node| NodeView {
             node: node.id.clone(),

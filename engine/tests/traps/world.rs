@@ -143,6 +143,7 @@ impl World {
                 read_only: false,
                 connections: 5,
                 connections_max: 100,
+                manager_seen: None,
             }),
             last_attempt: Some((ago(1), None)),
             host: Some(HostReading { at: ago(1), state: HostState::Running }),

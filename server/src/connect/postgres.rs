@@ -92,7 +92,8 @@ select in_recovery,
        greatest((select timeline_id from pg_control_checkpoint()),
                 (select min_recovery_end_timeline from pg_control_recovery())) as control_timeline,
        (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
-       current_setting('recovery_min_apply_delay') <> '0' as delayed
+       current_setting('recovery_min_apply_delay') <> '0' as delayed,
+       (select min(application_name) from pg_stat_activity where application_name like 'Patroni%') as manager_seen
 from (select pg_is_in_recovery() as in_recovery) as node";
 
 const PEERS: &str = "
@@ -128,6 +129,7 @@ pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::R
             read_only: row.try_get("read_only")?,
             connections: u32::try_from(row.try_get::<_, i64>("connections")?)?,
             connections_max: u32::try_from(row.try_get::<_, i32>("connections_max")?)?,
+            manager_seen: row.try_get("manager_seen")?,
         })
     })
     .await

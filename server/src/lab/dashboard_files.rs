@@ -9,22 +9,22 @@ use super::nodes::Nodes;
 use crate::config::{Config, DatabaseLogin, MachineToken};
 use anyhow::Context as _;
 use engine::estate::{Detection, Endpoint, Estate, FailoverMode, Observer, Replication, Router, Strategy, StrategyKind, Traffic, TrafficMeans};
-use engine::id::ObserverId;
+use engine::id::{ClusterId, ObserverId};
 use engine::time::Span;
 use std::collections::BTreeMap;
 
 /// Writes `estate.toml` and `lifeboat.toml` into the lab's folder. An estate a person has edited is kept.
-pub fn write(nodes: &Nodes, synchronous: bool) -> anyhow::Result<()> {
+pub fn write(nodes: &Nodes, synchronous: bool, patroni: bool) -> anyhow::Result<()> {
     let path = nodes.layout.folder.join("estate.toml");
     if !path.exists() {
-        let text = estate(nodes, synchronous)?.to_toml()?;
+        let text = estate(nodes, synchronous, patroni)?.to_toml()?;
         let note = "# Written by `lifeboat lab up`: the guide's platform at this lab's addresses, as control sees them.\n\n";
         write_private(&path, &format!("{note}{text}"), 0o644, None)?;
     }
-    write_private(&nodes.layout.folder.join("lifeboat.toml"), &server_config(&nodes.layout, nodes.map)?, 0o600, None)
+    write_private(&nodes.layout.folder.join("lifeboat.toml"), &server_config(&nodes.layout, nodes.map, patroni)?, 0o600, None)
 }
 
-fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
+fn estate(nodes: &Nodes, synchronous: bool, patroni: bool) -> anyhow::Result<Estate> {
     let mut estate = Estate::guide()?;
     estate.name = format!("Lab {} (stand-ins on loopback, real PostgreSQL)", nodes.map.number);
     // A lab is watched closely, so that a drill takes seconds.
@@ -80,6 +80,9 @@ fn estate(nodes: &Nodes, synchronous: bool) -> anyhow::Result<Estate> {
         let replication = if synchronous { Replication::Synchronous } else { Replication::Asynchronous };
         estate.strategies.iter_mut().filter(|s| cluster.strategy.as_ref() == Some(&s.id)).for_each(|s| s.replication = replication);
     }
+    if patroni {
+        super::patroni::declare(&mut estate, &nodes.layout, nodes.map, detection)?;
+    }
     Ok(estate)
 }
 
@@ -110,8 +113,15 @@ fn observer(layout: &Layout, place: Place) -> anyhow::Result<(ObserverId, Machin
 }
 
 /// Where the server finds the estate, its store, and the secrets it needs here.
-fn server_config(layout: &Layout, map: Map) -> anyhow::Result<String> {
+fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<String> {
     let login = DatabaseLogin { user: "lifeboat".to_owned(), password_file: layout.secret_path("lifeboat") };
+    let mut database = BTreeMap::from([("user-database".parse().context("the cluster's id")?, login.clone())]);
+    let mut managed = BTreeMap::new();
+    if patroni {
+        let cluster: ClusterId = super::patroni::CLUSTER.parse().context("the cluster's id")?;
+        database.insert(cluster.clone(), login);
+        managed.insert(cluster, super::patroni::login(layout, map));
+    }
     let config = Config {
         listen: Config::DEFAULT_LISTEN,
         data: layout.folder.join("dashboard"),
@@ -121,7 +131,8 @@ fn server_config(layout: &Layout, map: Map) -> anyhow::Result<String> {
         public_url: None,
         agent_token_file: Some(layout.secret_path("agent-token")),
         lab: true,
-        database: BTreeMap::from([("user-database".parse().context("the cluster's id")?, login)]),
+        database,
+        patroni: managed,
         dns_key: BTreeMap::new(),
         webhook_token: BTreeMap::new(),
         command: BTreeMap::new(),

@@ -9,7 +9,7 @@ pub const REGION_HEADER: &str = "x-served-by";
 
 /// The configuration, with exactly the given node taking clients. HAProxy forgets runtime changes when it is killed, so a
 /// healed one gets what is true at that moment.
-pub fn config(layout: &Layout, map: Map, ready: Option<&str>) -> String {
+pub fn config(layout: &Layout, map: Map, ready: Option<&str>, patroni: bool) -> String {
     let mut text = format!(
         "# Written by `lifeboat lab`.\n\
          global\n\
@@ -37,6 +37,9 @@ pub fn config(layout: &Layout, map: Map, ready: Option<&str>) -> String {
     for node in &PG_NODES {
         let state = if ready == Some(node.id) { "" } else { " disabled" };
         text.push_str(&format!("    server {} {} on-marked-down shutdown-sessions{state}\n", node.id, map.pg(Place::Control, node)));
+    }
+    if patroni {
+        text.push_str(&super::patroni::haproxy(map));
     }
     for service in &SERVICES {
         text.push_str(&front(map, service));

@@ -19,6 +19,9 @@ const LONGEST_FOLDER: usize = 60;
 pub struct Remembered {
     pub number: u8,
     pub synchronous: bool,
+    /// It has a second cluster that Patroni runs.
+    #[serde(default)]
+    pub patroni: bool,
     pub node_root: PathBuf,
 }
 
@@ -86,7 +89,7 @@ impl Layout {
         for name in ["run", "secrets", "load", "lab.json", "estate.toml", "lifeboat.toml", "dashboard"] {
             remove(&self.folder.join(name))?;
         }
-        for name in ["pg", "archive", "sockets", "agent", "pg-log"] {
+        for name in ["pg", "archive", "sockets", "agent", "pg-log", "etcd"] {
             remove(&self.node_root.join(name))?;
         }
         if self.node_root != self.folder {
@@ -107,8 +110,8 @@ impl Layout {
     }
 
     /// Written when the databases are whole; without it the next `up` builds them anew.
-    pub fn remember(&self, map: Map, synchronous: bool) -> anyhow::Result<()> {
-        let what = Remembered { number: map.number, synchronous, node_root: self.node_root.clone() };
+    pub fn remember(&self, map: Map, synchronous: bool, patroni: bool) -> anyhow::Result<()> {
+        let what = Remembered { number: map.number, synchronous, patroni, node_root: self.node_root.clone() };
         write_private(&self.folder.join("lab.json"), &serde_json::to_string_pretty(&what)?, 0o644, None)
     }
 

@@ -52,8 +52,17 @@ pub struct Gap {
     pub to: DateTime<Utc>,
 }
 
-pub async fn run(layout: &Layout, map: Map, seconds: Option<f64>, pause: Duration) -> anyhow::Result<Report> {
-    let mut writer = Writer::new(layout, map)?;
+/// Which cluster is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Cluster {
+    #[default]
+    Users,
+    /// The one that Patroni runs.
+    Orders,
+}
+
+pub async fn run(layout: &Layout, map: Map, cluster: Cluster, seconds: Option<f64>, pause: Duration) -> anyhow::Result<Report> {
+    let mut writer = Writer::new(layout, map, cluster)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let time_is_up = async {
@@ -91,10 +100,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(layout: &Layout, map: Map) -> anyhow::Result<Self> {
-        let address = map.haproxy(Place::Control);
+    fn new(layout: &Layout, map: Map, cluster: Cluster) -> anyhow::Result<Self> {
+        let (address, database) = match cluster {
+            Cluster::Users => (map.haproxy(Place::Control), "users"),
+            Cluster::Orders => (map.patroni_front(), super::patroni::CLUSTER),
+        };
         let mut config = tokio_postgres::Config::new();
-        config.hostaddr(address.ip()).port(address.port()).user("app").dbname("users").application_name("lifeboat lab load");
+        config.hostaddr(address.ip()).port(address.port()).user("app").dbname(database).application_name("lifeboat lab load");
         config.password(std::fs::read_to_string(layout.secret_path("app")).context("cannot read the password of role app; is the lab up?")?.trim());
         config.options("-c statement_timeout=2000");
         let started_at = Utc::now();

@@ -14,6 +14,11 @@ const DASHBOARD_HOST: u8 = 6;
 const DASHBOARD_PORT: u16 = 8420;
 /// Address a place's own relays connect from.
 const RELAY_HOST: u8 = 1;
+/// The nodes of the second cluster in their regions, and its front in control.
+const PATRONI_HOST: u8 = 40;
+const PATRONI_PORT: u16 = 8008;
+const ETCD_HOST: u8 = 9;
+const ETCD_PORT: u16 = 2379;
 /// The guide's service `i` is host `20 + i`.
 const FIRST_SERVICE_HOST: u8 = 20;
 
@@ -77,6 +82,20 @@ pub const PG_NODES: [PgNode; 3] = [
     PgNode { id: "pg-primary-east", place: Place::UsEast1, host: 10 },
     PgNode { id: "pg-replica-east", place: Place::UsEast1, host: 11 },
     PgNode { id: "pg-standby-west", place: Place::UsWest2, host: 10 },
+];
+
+/// A node of the second cluster, which Patroni runs.
+#[derive(Debug, Clone, Copy)]
+pub struct PatroniNode {
+    pub id: &'static str,
+    pub place: Place,
+}
+
+/// The first one leads when the lab is built.
+pub const PATRONI_NODES: [PatroniNode; 3] = [
+    PatroniNode { id: "orders-east", place: Place::UsEast1 },
+    PatroniNode { id: "orders-west", place: Place::UsWest2 },
+    PatroniNode { id: "orders-eu", place: Place::EuWest1 },
 ];
 
 pub fn pg_node(id: &str) -> Option<&'static PgNode> {
@@ -175,6 +194,52 @@ impl Map {
         self.seen(from, node.place, node.host, POSTGRES_PORT)
     }
 
+    pub fn patroni_pg(self, from: Place, node: &PatroniNode) -> SocketAddr {
+        self.seen(from, node.place, PATRONI_HOST, POSTGRES_PORT)
+    }
+
+    /// The REST API of a node's Patroni.
+    pub fn patroni(self, from: Place, node: &PatroniNode) -> SocketAddr {
+        self.seen(from, node.place, PATRONI_HOST, PATRONI_PORT)
+    }
+
+    /// Where clients of the second cluster come in.
+    pub fn patroni_front(self) -> SocketAddr {
+        self.real(Place::Control, PATRONI_HOST, POSTGRES_PORT)
+    }
+
+    pub fn etcd(self) -> SocketAddr {
+        self.real(Place::Control, ETCD_HOST, ETCD_PORT)
+    }
+
+    pub fn etcd_peers(self) -> SocketAddr {
+        self.real(Place::Control, ETCD_HOST, ETCD_PORT + 1)
+    }
+
+    /// What the second cluster listens on beside what is there always.
+    pub fn patroni_listeners(self) -> Vec<(String, SocketAddr)> {
+        let mut all =
+            vec![("etcd".to_owned(), self.etcd()), ("etcd".to_owned(), self.etcd_peers()), ("the front of orders".to_owned(), self.patroni_front())];
+        for node in &PATRONI_NODES {
+            all.push((node.id.to_owned(), self.patroni_pg(node.place, node)));
+            all.push((node.id.to_owned(), self.patroni(node.place, node)));
+        }
+        all
+    }
+
+    /// How the dashboard and HAProxy reach it.
+    pub fn patroni_relays(self) -> Vec<Relay> {
+        let source = IpAddr::V4(Ipv4Addr::new(127, self.number, Place::Control.number(), RELAY_HOST));
+        let relay = |node: &PatroniNode, at: fn(Map, Place, &PatroniNode) -> SocketAddr| Relay {
+            from: Place::Control,
+            to: node.place,
+            listen: at(self, Place::Control, node),
+            upstream: at(self, node.place, node),
+            source,
+        };
+        PATRONI_NODES.iter().flat_map(|node| [relay(node, Map::patroni_pg), relay(node, Map::patroni)]).collect()
+    }
+
     pub fn service(self, from: Place, service: &Service, place: Place) -> SocketAddr {
         self.seen(from, place, service.host, SERVICE_PORT)
     }
@@ -256,7 +321,9 @@ mod tests {
     fn no_address_is_given_twice() {
         let map = Map { number: 77 };
         let listeners = map.listeners().into_iter().chain(map.fronts());
-        let addresses: Vec<SocketAddr> = listeners.map(|(_, a)| a).chain(map.relays().into_iter().map(|r| r.listen)).collect();
+        let listeners = listeners.chain(map.patroni_listeners());
+        let relays = map.relays().into_iter().chain(map.patroni_relays());
+        let addresses: Vec<SocketAddr> = listeners.map(|(_, a)| a).chain(relays.map(|r| r.listen)).collect();
         assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len());
         assert_eq!(map.pg(Place::Control, &PG_NODES[0]).to_string(), "127.77.101.10:5432");
         assert_eq!(map.haproxy(Place::UsWest2).to_string(), "127.77.120.5:5432");

@@ -1,7 +1,7 @@
 //! Builds, starts and stops the PostgreSQL nodes. Real ones: base backups through the relay, streaming with slots.
 
 use super::layout::Layout;
-use super::map::{Map, PG_NODES, POSTGRES_PORT, PgNode, Place, REGIONS, observer_name};
+use super::map::{Map, PATRONI_NODES, PG_NODES, POSTGRES_PORT, PgNode, Place, REGIONS, observer_name};
 use super::programs::Programs;
 use super::settings;
 use crate::agent::command::Run;
@@ -189,10 +189,12 @@ impl Nodes {
     }
 
     /// Stops all nodes: cleanly where possible, with SIGKILL where not.
-    pub async fn stop_all(&self) -> anyhow::Result<()> {
+    pub async fn stop_all(&self, patroni: bool) -> anyhow::Result<()> {
         let mut stopping = tokio::task::JoinSet::new();
-        for node in &PG_NODES {
-            let (data_dir, pg_ctl, identity) = (self.layout.data_dir(node), self.programs.postgres.join("pg_ctl"), self.layout.identity);
+        let managed = PATRONI_NODES.iter().filter(|_| patroni).map(|node| node.id);
+        for id in PG_NODES.iter().map(|node| node.id).chain(managed) {
+            let (data_dir, pg_ctl, identity) =
+                (self.layout.node_root.join("pg").join(id), self.programs.postgres.join("pg_ctl"), self.layout.identity);
             stopping.spawn(async move {
                 let postmaster = processes::postmaster(&data_dir);
                 if postmaster.is_some_and(|p| !p.is_stopped_by_signal()) {

@@ -2,8 +2,9 @@
 
 use super::haproxy;
 use super::layout::{Layout, write_private};
-use super::map::{self, Map, PG_NODES, PgNode, Place, REGIONS, SERVICES, Service};
+use super::map::{self, Map, PATRONI_NODES, PG_NODES, PatroniNode, PgNode, Place, REGIONS, SERVICES, Service};
 use super::nodes::{Nodes, plain};
+use super::patroni;
 use super::relay::World;
 use super::slowness;
 use crate::agent::processes::{self, Process};
@@ -13,6 +14,7 @@ use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ pub struct Platform {
     pub map: Map,
     pub layout: Layout,
     pub nodes: Nodes,
+    /// Whether there is a second cluster, which Patroni runs.
+    pub patroni: bool,
     pub world: watch::Sender<World>,
     /// What was started last under each name; PostgreSQL nodes are known by their data folders instead.
     started: Mutex<BTreeMap<String, Process>>,
@@ -30,6 +34,11 @@ pub struct Platform {
 /// What a name stands for.
 pub enum Target {
     Node(&'static PgNode),
+    /// A node that Patroni runs, with its Patroni.
+    Managed(&'static PatroniNode),
+    /// Its Patroni alone.
+    Daemon(&'static PatroniNode),
+    Etcd,
     Haproxy,
     Agent(Place),
     Service(&'static Service, Place),
@@ -45,8 +54,8 @@ pub enum Life {
 }
 
 impl Platform {
-    pub fn new(nodes: Nodes) -> Self {
-        Self { map: nodes.map, layout: nodes.layout.clone(), nodes, world: watch::Sender::new(World::default()), started: Mutex::default() }
+    pub fn new(nodes: Nodes, patroni: bool) -> Self {
+        Self { map: nodes.map, layout: nodes.layout.clone(), nodes, patroni, world: watch::Sender::new(World::default()), started: Mutex::default() }
     }
 
     pub fn find(&self, name: &str) -> anyhow::Result<Target> {
@@ -55,6 +64,19 @@ impl Platform {
         }
         if name == "haproxy" {
             return Ok(Target::Haproxy);
+        }
+        if self.patroni {
+            for node in &PATRONI_NODES {
+                if name == node.id {
+                    return Ok(Target::Managed(node));
+                }
+                if name == patroni::daemon(node) {
+                    return Ok(Target::Daemon(node));
+                }
+            }
+            if name == patroni::ETCD {
+                return Ok(Target::Etcd);
+            }
         }
         if let Some((what, region)) = name.split_once('.')
             && let Some(place) = Place::region(region)
@@ -72,6 +94,7 @@ impl Platform {
     pub fn life(&self, target: &Target) -> Life {
         let process = match target {
             Target::Node(node) => processes::postmaster(&self.layout.data_dir(node)),
+            Target::Managed(node) => processes::postmaster(&self.managed_dir(node)),
             other => self.process(&process_name(other)),
         };
         match process {
@@ -79,6 +102,10 @@ impl Platform {
             Some(process) if process.is_stopped_by_signal() => Life::Hung,
             Some(_) => Life::Running,
         }
+    }
+
+    fn managed_dir(&self, node: &PatroniNode) -> PathBuf {
+        self.layout.node_root.join("pg").join(node.id)
     }
 
     fn process(&self, name: &str) -> Option<Process> {
@@ -90,6 +117,10 @@ impl Platform {
     fn members(&self, target: &Target) -> anyhow::Result<Vec<Process>> {
         Ok(match target {
             Target::Node(node) => processes::of_data_dir(&self.layout.data_dir(node))?,
+            // Patroni first: it would start again what it sees fall.
+            Target::Managed(node) => {
+                self.process(&patroni::daemon(node)).into_iter().chain(processes::of_data_dir(&self.managed_dir(node))?).collect()
+            }
             other => self.process(&process_name(other)).into_iter().collect(),
         })
     }
@@ -101,7 +132,7 @@ impl Platform {
             return Ok(format!("{name} was dead already"));
         }
         let gone = self.kill_members(&target).await?;
-        if let Some((_, address)) = self.map.listeners().into_iter().find(|(known, _)| known == name) {
+        for (_, address) in self.map.listeners().into_iter().chain(self.map.patroni_listeners()).filter(|(known, _)| known == name) {
             self.world.send_modify(|w| *w.power_lost.entry(address).or_default() += 1);
         }
         if !gone {
@@ -181,6 +212,8 @@ impl Platform {
         }
         match target {
             Target::Node(node) => self.nodes.start(node).await?,
+            Target::Managed(node) | Target::Daemon(node) => patroni::start_daemon(self, node)?,
+            Target::Etcd => patroni::start_etcd(self)?,
             Target::Haproxy => self.start_haproxy(self.writable().await).await?,
             Target::Agent(place) => self.start_agent(place)?,
             Target::Service(service, place) => self.start_service(service, place)?,
@@ -247,7 +280,7 @@ impl Platform {
 
     pub async fn start_haproxy(&self, ready: Option<&str>) -> anyhow::Result<()> {
         let config = self.layout.run("haproxy.cfg");
-        write_private(&config, &haproxy::config(&self.layout, self.map, ready), 0o644, None)?;
+        write_private(&config, &haproxy::config(&self.layout, self.map, ready, self.patroni), 0o644, None)?;
         let mut command = Command::new(&self.nodes.programs.haproxy);
         command.arg("-db").arg("-f").arg(&config);
         self.spawn("haproxy", command)
@@ -272,7 +305,7 @@ impl Platform {
         self.spawn(&map::instance(service, place), command)
     }
 
-    fn spawn(&self, name: &str, mut command: Command) -> anyhow::Result<()> {
+    pub fn spawn(&self, name: &str, mut command: Command) -> anyhow::Result<()> {
         let log = self.layout.log(name);
         let file = File::options().create(true).append(true).open(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.current_dir("/").stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
@@ -294,7 +327,7 @@ impl Platform {
         for process in &others {
             process.signal(Signal::KILL)?;
         }
-        self.nodes.stop_all().await?;
+        self.nodes.stop_all(self.patroni).await?;
         let deadline = Instant::now() + Duration::from_secs(5);
         while others.iter().any(Process::is_still_alive) {
             if Instant::now() > deadline {
@@ -309,6 +342,8 @@ impl Platform {
 fn process_name(target: &Target) -> String {
     match target {
         Target::Node(node) => node.id.to_owned(),
+        Target::Managed(node) | Target::Daemon(node) => patroni::daemon(node),
+        Target::Etcd => patroni::ETCD.to_owned(),
         Target::Haproxy => "haproxy".to_owned(),
         Target::Agent(place) => map::agent_name(*place),
         Target::Service(service, place) => map::instance(service, *place),

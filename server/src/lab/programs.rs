@@ -1,6 +1,6 @@
 //! Finds the programs the lab needs, and says in one sentence what to install when they are missing.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
@@ -8,11 +8,29 @@ pub struct Programs {
     /// Folder with initdb, pg_ctl, pg_rewind, …
     pub postgres: PathBuf,
     pub haproxy: PathBuf,
+    /// Only where the lab has a cluster that it runs.
+    pub patroni: Option<PatroniPrograms>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PatroniPrograms {
+    pub patroni: PathBuf,
+    pub etcd: PathBuf,
 }
 
 impl Programs {
     pub fn find() -> anyhow::Result<Self> {
-        Ok(Self { postgres: find_postgres()?, haproxy: find_haproxy()? })
+        Ok(Self { postgres: find_postgres()?, haproxy: find_haproxy()?, patroni: None })
+    }
+
+    /// With what the second cluster needs.
+    pub fn find_with_patroni() -> anyhow::Result<Self> {
+        let find = |name: &str, package: &str| {
+            let found = path_folders().into_iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+            found.with_context(|| format!("{name} is missing (looked in PATH): install the package {package}"))
+        };
+        let patroni = PatroniPrograms { patroni: find("patroni", "patroni, with python3-etcd")?, etcd: find("etcd", "etcd-server")? };
+        Ok(Self { patroni: Some(patroni), ..Self::find()? })
     }
 }
 

@@ -86,6 +86,15 @@ pub fn roles(lifeboat: &str, replicator: &str, app: &str) -> String {
     )
 }
 
+/// The same where Patroni has made the role that streams: Lifeboat promotes nothing there, and needs no right to.
+pub fn managed_roles(lifeboat: &str, app: &str) -> String {
+    format!(
+        "CREATE ROLE lifeboat LOGIN PASSWORD '{lifeboat}';
+         GRANT pg_monitor TO lifeboat;
+         CREATE ROLE app LOGIN PASSWORD '{app}';"
+    )
+}
+
 /// Rights on functions belong to one database; this runs in each that the roles connect to.
 pub const RIGHTS: &str = "
     GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer), pg_reload_conf() TO lifeboat;

@@ -20,7 +20,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
-pub async fn run(folder: &Path, number: u8, synchronous: bool) -> anyhow::Result<()> {
+pub async fn run(folder: &Path, number: u8, synchronous: bool, patroni: bool) -> anyhow::Result<()> {
     // A session of its own: neither Ctrl-C nor the end of the terminal reaches the lab. It fails only for a group leader, who
     // has one already.
     if let Err(error) = rustix::process::setsid() {
@@ -36,8 +36,9 @@ pub async fn run(folder: &Path, number: u8, synchronous: bool) -> anyhow::Result
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("cannot adopt orphaned processes")?;
     let me = processes::look(std::process::id() as i32).context("cannot read /proc")?;
     write_private(&layout.run("supervisor.pid"), &format!("{} {}\n", me.pid, me.started), 0o644, None)?;
-    let nodes = Nodes { map: Map { number }, layout: layout.clone(), programs: Programs::find()? };
-    let platform = Arc::new(Platform::new(nodes));
+    let nodes =
+        Nodes { map: Map { number }, layout: layout.clone(), programs: if patroni { Programs::find_with_patroni()? } else { Programs::find()? } };
+    let platform = Arc::new(Platform::new(nodes, patroni));
 
     let lived = tokio::select! {
         ended = live(platform.clone(), synchronous) => ended,
@@ -58,7 +59,8 @@ pub async fn run(folder: &Path, number: u8, synchronous: bool) -> anyhow::Result
 /// Starts everything, says that it is ready, and answers orders for ever.
 async fn live(platform: Arc<Platform>, synchronous: bool) -> anyhow::Result<()> {
     let mut relays = JoinSet::new();
-    for relay in platform.map.relays() {
+    let ways = if platform.patroni { platform.map.patroni_relays() } else { Vec::new() };
+    for relay in platform.map.relays().into_iter().chain(ways) {
         let seen = platform.world.subscribe();
         relays.spawn(async move { relay::run(relay, seen).await.with_context(|| format!("the relay on {} ended", relay.listen)) });
     }
@@ -118,10 +120,16 @@ async fn start(platform: &Platform, synchronous: bool) -> anyhow::Result<Vec<Str
         platform.start_haproxy(Some(PG_NODES[0].id)).await?;
         tell("PostgreSQL: a primary and two standbys")?;
         platform.nodes.build(synchronous).await?;
-        layout.remember(platform.map, synchronous)?;
+    }
+    if platform.patroni {
+        tell("Patroni: etcd, and three nodes that it runs")?;
+        super::patroni::start(platform).await?;
+    }
+    if layout.remembered()?.is_none() {
+        layout.remember(platform.map, synchronous, platform.patroni)?;
     }
     tell("waiting until all is ready")?;
-    super::dashboard_files::write(&platform.nodes, synchronous)?;
+    super::dashboard_files::write(&platform.nodes, synchronous, platform.patroni)?;
     wait_until_ready(platform, notes.is_empty()).await?;
     Ok(notes)
 }

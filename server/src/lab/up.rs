@@ -21,11 +21,17 @@ const DEFAULT_NUMBER: u8 = 77;
 pub struct Wishes {
     pub number: Option<u8>,
     pub synchronous: bool,
+    /// With a second cluster that Patroni runs.
+    pub patroni: bool,
     pub fresh: bool,
 }
 
 pub async fn up(folder: &Path, wishes: Wishes) -> anyhow::Result<()> {
-    Programs::find()?;
+    if wishes.patroni {
+        Programs::find_with_patroni()?
+    } else {
+        Programs::find()?
+    };
     let layout = Layout::open(folder)?;
     if supervisor(&layout).is_some() {
         return already_running(&layout, &wishes);
@@ -37,6 +43,9 @@ pub async fn up(folder: &Path, wishes: Wishes) -> anyhow::Result<()> {
     }
     let known = if wishes.fresh { None } else { layout.remembered()? };
     let number = match &known {
+        Some(known) if wishes.patroni && !known.patroni => {
+            bail!("{} holds a lab without Patroni; build it anew with --fresh, or choose another --folder", layout.folder.display())
+        }
         Some(known) if wishes.number.is_some_and(|n| n != known.number) || (wishes.synchronous && !known.synchronous) => bail!(
             "{} holds lab {} ({}); use it as it is, build it anew with --fresh, or choose another --folder",
             layout.folder.display(),
@@ -52,11 +61,12 @@ pub async fn up(folder: &Path, wishes: Wishes) -> anyhow::Result<()> {
     layout.create()?;
     let map = Map { number };
     let synchronous = known.as_ref().map_or(wishes.synchronous, |k| k.synchronous);
-    if let Err(error) = ports_are_free(map) {
+    let patroni = known.as_ref().map_or(wishes.patroni, |k| k.patroni);
+    if let Err(error) = ports_are_free(map, patroni) {
         undo(&layout).await?;
         return Err(error);
     }
-    let process = launch(&layout, map, synchronous)?;
+    let process = launch(&layout, map, synchronous, patroni)?;
     let outcome = tokio::select! {
         outcome = wait_until_ready(&layout, &process) => outcome,
         () = interrupt.wait() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
@@ -120,9 +130,10 @@ async fn undo(layout: &Layout) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ports_are_free(map: Map) -> anyhow::Result<()> {
-    let relays = map.relays().into_iter().map(|r| ("a relay".to_owned(), r.listen));
-    for (name, address) in map.listeners().into_iter().chain(map.fronts()).chain(relays) {
+fn ports_are_free(map: Map, patroni: bool) -> anyhow::Result<()> {
+    let (listeners, ways) = if patroni { (map.patroni_listeners(), map.patroni_relays()) } else { (Vec::new(), Vec::new()) };
+    let relays = map.relays().into_iter().chain(ways).map(|r| ("a relay".to_owned(), r.listen));
+    for (name, address) in map.listeners().into_iter().chain(map.fronts()).chain(listeners).chain(relays) {
         if let Err(error) = TcpListener::bind(address) {
             bail!("{name} cannot listen on {address} ({error}); is lab {} running from another folder? Choose another --number", map.number);
         }
@@ -130,13 +141,16 @@ fn ports_are_free(map: Map) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn launch(layout: &Layout, map: Map, synchronous: bool) -> anyhow::Result<Process> {
+fn launch(layout: &Layout, map: Map, synchronous: bool, patroni: bool) -> anyhow::Result<Process> {
     let path = layout.log("supervisor");
     let log = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut command = this_program();
     command.args(["lab", "supervise", "--number", &map.number.to_string()]).arg("--folder").arg(&layout.folder);
     if synchronous {
         command.arg("--synchronous");
+    }
+    if patroni {
+        command.arg("--patroni");
     }
     command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let child = tokio::process::Command::from(command).spawn().context("cannot start the lab's supervisor")?;

@@ -19,6 +19,7 @@ use engine::{
     estate::Cluster,
     failover::{Action, FenceMeans, Measured, Mode, Operation},
     id::NodeId,
+    patroni,
     time::Span,
 };
 use std::{
@@ -77,6 +78,9 @@ impl Hands for Acting {
         }
         let scope = operation.plan.scope();
         let cluster = scope.cluster().and_then(|id| self.desk.estate().cluster(id)).context("the cluster is not declared any more")?.clone();
+        if let Some(why) = patroni::forbidden(&cluster, self.desk.picture().observed.clusters.get(&cluster.id), action) {
+            bail!("{why}");
+        }
         match action {
             Action::CheckRegions { .. }
             | Action::CheckData { .. }
@@ -111,13 +115,18 @@ impl Hands for Acting {
             }
             Action::Rewind { node, from } => self.rewind(&cluster, node, from, timeout).await,
             Action::Follow { node, upstream } => self.follow(&cluster, node, upstream, timeout).await.map(Done::because),
+            Action::CheckPatroni { leader, candidate } => self.check_patroni(&cluster, leader.as_ref(), candidate).await,
+            Action::AskPatroni { leader, candidate } => self.ask_patroni(&cluster, leader.as_ref(), candidate, operation, timeout).await,
+            Action::ProvePromoted { node, after } => self.prove_promoted(&cluster, node, *after, timeout).await,
+            Action::ProveWriteOn { node } => self.prove_write_on(&cluster, node, operation).await,
+            Action::ProveNotWritable { node } => self.prove_not_writable(&cluster, node, timeout).await,
             Action::ProveStreaming { nodes, upstream } => self.prove_streaming(&cluster, nodes, upstream).await,
         }
     }
 }
 
 impl Acting {
-    async fn client(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<&Client> {
+    pub(super) async fn client(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<&Client> {
         if self.clients.get(node).is_none_or(Client::is_closed) {
             let address =
                 self.connections.nodes.get(&(cluster.id.clone(), node.clone())).with_context(|| format!("{node} is not a node of {}", cluster.id))?;
@@ -127,7 +136,7 @@ impl Acting {
         self.clients.get(node).context("a connection just made is gone")
     }
 
-    async fn read(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<NodeReading> {
+    pub(super) async fn read(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<NodeReading> {
         let client = self.client(cluster, node).await?;
         postgres::look(client, chrono::Utc::now(), PATIENCE).await.with_context(|| format!("{node} cannot be read"))
     }
@@ -427,7 +436,7 @@ impl Acting {
     }
 
     /// What is still starting does not answer yet: asked again until the step's time is up.
-    fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
+    pub(super) fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
         result.inspect_err(|error| tracing::debug!(error = format!("{error:#}"), "not there yet")).ok()
     }
 }

@@ -13,6 +13,7 @@ use engine::{
     journal::{Actor, Event, Subject},
     look::Look,
     noticing,
+    patroni::{PatroniReading, PatroniView},
     picture::{EndpointView, Observations, SeenOn, TrafficView},
     time::{Instant, Span},
 };
@@ -206,6 +207,20 @@ impl Board {
                 }
                 self.push(subject, sample);
             }
+            Sighting::Patroni { cluster, sample, said } => {
+                let subject = Subject::Patroni { cluster: cluster.clone() };
+                let view = self.observed.patroni.get_or_insert_with(cluster, PatroniView::never_asked);
+                if let Some(said) = said {
+                    let is_other = |known: &PatroniReading| {
+                        known.leader().map(|member| &member.name) != said.leader().map(|member| &member.name) || known.paused != said.paused
+                    };
+                    if view.said.as_ref().is_none_or(is_other) {
+                        self.news.add(&subject);
+                    }
+                    view.said = Some(said);
+                }
+                self.push(subject, sample);
+            }
             Sighting::Traffic { service, sample, regions } => {
                 let subject = Subject::Traffic { service: service.clone() };
                 let view = self.observed.traffic.get_or_insert_with(service, unseen_traffic);
@@ -364,6 +379,9 @@ impl Board {
                     view.routed_to = None;
                 }
                 self.observed.routers.insert(cluster.clone(), judgement);
+            }
+            Subject::Patroni { cluster } => {
+                self.observed.patroni.get_or_insert_with(cluster.clone(), PatroniView::never_asked).judgement = judgement;
             }
             Subject::Agent { region } => {
                 self.observed.agents.insert(region.clone(), judgement);

@@ -141,6 +141,7 @@ pub fn reading(node: &str, at: Instant) -> NodeReading {
         read_only: false,
         connections: 5,
         connections_max: 100,
+        manager_seen: None,
     }
 }
 

@@ -286,6 +286,7 @@ impl World {
             read_only: false,
             connections: 5,
             connections_max: 100,
+            manager_seen: None,
         }
     }
 

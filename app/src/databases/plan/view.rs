@@ -204,7 +204,8 @@ pub fn barred(viewer: &Viewer, plan: &Plan) -> Option<String> {
 
 pub fn steps(plan: &Plan) -> Vec<PlannedStep> {
     // A host agent that was told to fence may have done so, whatever it answered.
-    let is_final = |action: &Action| matches!(action, Action::Promote { .. } | Action::Fence { by: FenceMeans::HostAgent, .. });
+    let is_final =
+        |action: &Action| matches!(action, Action::Promote { .. } | Action::AskPatroni { .. } | Action::Fence { by: FenceMeans::HostAgent, .. });
     let no_way_back = plan.steps.iter().position(|step| is_final(&step.action));
     plan.steps
         .iter()

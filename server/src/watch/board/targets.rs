@@ -2,7 +2,7 @@
 
 use super::super::{rule_in, rule_of_traffic};
 use engine::{
-    estate::{Detection, Estate},
+    estate::{Detection, Estate, Manager},
     health::{Health, Panel, Sight, Sights},
     id::ObserverId,
     journal::Subject,
@@ -95,6 +95,9 @@ pub(super) fn targets(estate: &Estate) -> BTreeMap<Subject, Target> {
         let rule = estate.detection_of(cluster);
         for node in &cluster.nodes {
             targets.insert(Subject::Node { cluster: cluster.id.clone(), node: node.id.clone() }, target(rule));
+        }
+        if cluster.manager == Manager::Patroni {
+            targets.insert(Subject::Patroni { cluster: cluster.id.clone() }, target(rule));
         }
         if cluster.router.is_some() {
             targets.insert(Subject::Router { cluster: cluster.id.clone() }, target(rule));
