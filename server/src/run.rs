@@ -15,6 +15,7 @@ mod act;
 mod at_work;
 pub mod commit;
 mod crash;
+mod ends;
 mod evacuation;
 mod executor;
 mod hooks;

@@ -42,7 +42,7 @@ fn step_in_words(action: &Action) -> String {
             format!("{node} is NOT fenced: nothing proves that it cannot take writes; two people must accept that")
         }
         Action::HoldsAll { source, target, .. } => {
-            format!("Read the write-ahead log of {source}, and go on only if {target} holds every transaction in it")
+            format!("Read the write-ahead log of {source}, and go on only if {target} holds every transaction that was acknowledged")
         }
         Action::Promote { node } => format!("Promote {node}: there is no way back from that"),
         Action::VerifyWritable { node } => format!("Ask {node} whether it is writable"),
@@ -223,7 +223,8 @@ pub fn loss_in_words(kind: OperationKind, loss: &LossBound) -> String {
         }
         (_, LossBound::Zero { because: ZeroLoss::MovesNoData }) => "None. Clients are sent elsewhere; the data stays where it is.".to_owned(),
         (_, LossBound::Zero { because: ZeroLoss::ProvenBeforePromotion }) => {
-            "None. The primary is fenced first, and the target is promoted only when it is proven to hold every transaction of it.".to_owned()
+            "None. The primary is fenced first, and the target is promoted only when it is proven to hold every acknowledged transaction of it."
+                .to_owned()
         }
         (_, LossBound::Zero { because: ZeroLoss::SynchronousPeer }) => {
             "None that was acknowledged. The target is a confirmed synchronous standby.".to_owned()

@@ -44,7 +44,8 @@ pub enum ZeroLoss {
     WaitsForLastByte,
     /// Clients are sent elsewhere; the data stays where it is.
     MovesNoData,
-    /// The plan fences the primary, reads its write-ahead log, and promotes only where the target holds every transaction in it.
+    /// The plan fences the primary, reads its write-ahead log, and promotes only where the target holds every transaction in it that
+    /// was acknowledged.
     ProvenBeforePromotion,
     /// The primary confirmed the target as a synchronous peer right before it fell, and there is no other standby that could
     /// have confirmed a commit in its place.
@@ -101,7 +102,8 @@ impl LossBound {
             }
             LossBound::Zero { because: ZeroLoss::MovesNoData } => "none: clients are sent elsewhere, the data stays where it is".to_owned(),
             LossBound::Zero { because: ZeroLoss::ProvenBeforePromotion } => {
-                "none: the primary is fenced first, and the target is promoted only when it is proven to hold every transaction of it".to_owned()
+                "none: the primary is fenced first, and the target is promoted only when it is proven to hold every acknowledged transaction of it"
+                    .to_owned()
             }
             LossBound::Zero { because: ZeroLoss::SynchronousPeer } => {
                 "none that was acknowledged: the target is a confirmed synchronous standby".to_owned()

@@ -41,12 +41,16 @@ pub enum Action {
         node: NodeId,
         by: FenceMeans,
     },
-    /// Read the write-ahead log of the fenced source, and go on only where the target holds every transaction in it.
+    /// Read the write-ahead log of the fenced source, and go on only where the target holds every transaction in it that was
+    /// acknowledged.
     HoldsAll {
         source: NodeId,
         target: NodeId,
         /// The one `source` wrote on.
         timeline: u32,
+        /// Where the source acknowledged nothing that no standby had confirmed: the standbys beside the target. What neither of them
+        /// nor the target has was acknowledged to nobody. Absent where the source did not wait for standbys.
+        confirmed_by: Option<Vec<NodeId>>,
     },
     Promote {
         node: NodeId,

@@ -50,6 +50,7 @@ fn a_dead_primary_is_replaced_at_once_and_nothing_is_promoted_before_its_log_was
     assert!(fence < proof && proof < at(|action| matches!(action, Action::Promote { .. })), "{:?}", operation.plan.steps);
     assert_eq!(operation.plan.steps[proof].on_failure, OnFailure::StandInDoubt, "its host may act later than it answers");
     assert!(!operation.plan.steps[proof].action.may_be_skipped());
+    assert!(matches!(&operation.plan.steps[proof].action, Action::HoldsAll { confirmed_by: None, .. }), "nobody waited for a standby");
     realm.later(1);
     host(&mut realm, EAST, HostState::Gone);
     assert_eq!(realm.picture().replan(&operation).unwrap().hash(), operation.plan_hash, "a moment later it is the same plan");
@@ -81,6 +82,28 @@ fn without_a_second_witness_or_where_something_is_missing_a_person_is_asked() {
         let Some(NodeRole::Primary { flushed, .. }) = node(realm, EAST).reading.as_mut().map(|reading| &mut reading.role) else { panic!() };
         flushed.0 += 1;
     });
+}
+
+#[test]
+fn where_commits_waited_for_a_standby_the_others_are_asked_too() {
+    let mut realm = automatic();
+    let NodeRole::Primary { peers, .. } = &mut node(&mut realm, EAST).reading.as_mut().unwrap().role else { panic!() };
+    peers.iter_mut().find(|peer| peer.name == WEST).unwrap().synchronous = true;
+    let confirmed_by = |realm: &Realm| {
+        let plan = engine::automation::consider(&realm.picture()).into_iter().find_map(|considered| considered.plan).unwrap();
+        let proof = plan.steps.into_iter().find_map(|step| match step.action {
+            Action::HoldsAll { confirmed_by, .. } => Some(confirmed_by),
+            _ => None,
+        });
+        proof.unwrap()
+    };
+    let at = realm.now;
+    killed(&mut realm);
+    node(&mut realm, EAST).judgement.since = Some(at);
+    node(&mut realm, EAST).reading.as_mut().unwrap().at = at;
+    assert_eq!(confirmed_by(&realm), Some(vec![id(REPLICA)]));
+    node(&mut realm, EAST).reading.as_mut().unwrap().at = at - Span::from_mins(5).as_delta();
+    assert_eq!(confirmed_by(&realm), None, "said long before it fell");
 }
 
 #[test]

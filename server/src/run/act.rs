@@ -2,6 +2,7 @@
 
 use super::{
     commit,
+    ends::Ends,
     look::until,
     monitoring,
     needs::{Done, Hands},
@@ -46,10 +47,6 @@ const QUICK: Duration = Duration::from_millis(2);
 /// How often while nobody waits.
 const CALM: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a standby that receives nothing must have replayed nothing either to have replayed all it has.
-const STANDS_STILL: Duration = Duration::from_secs(1);
-/// Each look reads the log of a node that is gone.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Acting {
     pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>) -> Self {
@@ -103,7 +100,10 @@ impl Hands for Acting {
             Action::StartNode { node } => self.start(&cluster, node, timeout).await,
             Action::CatchUp { source, target } => self.catch_up(&cluster, source, target).await,
             Action::Fence { node, by } => self.fence(&cluster, node, *by, timeout).await,
-            Action::HoldsAll { source, target, timeline } => self.holds_all(&cluster, source, target, *timeline, timeout).await,
+            Action::HoldsAll { source, target, timeline, confirmed_by } => {
+                let confirmed_by = confirmed_by.as_deref();
+                self.holds_all(&cluster, Ends { source, target, timeline: *timeline, confirmed_by }, timeout).await
+            }
             Action::Promote { node } => self.promote(&cluster, node, operation, timeout).await,
             Action::VerifyWritable { node } => self.verify_writable(&cluster, node).await,
             Action::ProveWrite { node } => self.prove_write(&cluster, node, operation).await,
@@ -147,7 +147,7 @@ impl Acting {
 
     /// The agent for one order, with a number of its own. The step was written down before it acts, so a later step has a later
     /// number; the orders of one step are counted.
-    fn agent(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Agent> {
+    pub(super) fn agent(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Agent> {
         let ordered = self.ordered.fetch_add(1, Ordering::Relaxed);
         Ok(self.connections.agent_of(cluster, node)?.clone().numbered(orders::number(self.desk.picture().records.seq, ordered)))
     }
@@ -254,41 +254,6 @@ impl Acting {
             FenceMeans::Overridden => Ok(Done::because(format!(
                 "NOT PROVEN: {node} may still take writes from clients that do not come through the router; requester and approver accepted that"
             ))),
-        }
-    }
-
-    /// The last thing the target replayed is the end of a record; what begins behind it in the source's log is not on the target. It
-    /// is looked for again while the target may still be replaying what it has received.
-    async fn holds_all(&mut self, cluster: &Cluster, source: &NodeId, target: &NodeId, timeline: u32, timeout: Span) -> anyhow::Result<Done> {
-        let mut before: Option<(Lsn, Instant)> = None;
-        loop {
-            let reading = self.read(cluster, target).await?;
-            let NodeRole::Standby { replayed, streaming_from, .. } = &reading.role else { bail!("{target} is a primary already") };
-            if reading.timeline != timeline {
-                bail!("{target} is on timeline {} and {source} wrote on {timeline}: another node was promoted in between", reading.timeline);
-            }
-            let question = LossQuestion { timeline, lsn: replayed.to_string(), timeout_ms: timeout.as_millis() };
-            let missing = self.agent(cluster, source)?.loss(source.as_str(), &question).await?;
-            if missing.commits_after == 0 {
-                let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
-                let said = format!(
-                    "{source} wrote up to {}; {target} has replayed {replayed}, and no transaction ends behind that: it holds every one",
-                    missing.end_lsn
-                );
-                return Ok(Done { said, loss: Some(none) });
-            }
-            let stands_since = before.filter(|(at, _)| at == replayed).map_or_else(Instant::now, |(_, since)| since);
-            if streaming_from.is_none() && stands_since.elapsed() > STANDS_STILL {
-                bail!(
-                    "{target} is not promoted: it lacks {} transactions that {source} wrote, {} bytes up to {}. {source} is fenced and has them: \
-                     start it again, or request a failover that accepts this loss",
-                    missing.commits_after,
-                    missing.bytes_after,
-                    missing.end_lsn
-                );
-            }
-            before = Some((*replayed, stands_since));
-            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 

@@ -117,7 +117,7 @@ impl Played {
             }
             Action::CatchUp { source, target } => self.catch_up(cluster, source, target).await,
             Action::Fence { node, by } => self.fence(operation, cluster, node, *by, timeout).await,
-            Action::HoldsAll { source, target, .. } => self.holds_all(cluster, source, target).await,
+            Action::HoldsAll { source, target, confirmed_by, .. } => self.holds_all(cluster, source, target, confirmed_by.as_deref()).await,
             Action::Promote { node } => self.promote(operation, cluster, node, timeout).await,
             Action::VerifyWritable { node } => {
                 let reading = self.read(cluster, node).await?;
@@ -310,20 +310,29 @@ impl Played {
     }
 
     /// A log that cannot be read proves nothing.
-    async fn holds_all(&self, cluster: &ClusterId, source: &NodeId, target: &NodeId) -> anyhow::Result<Done> {
+    async fn holds_all(&self, cluster: &ClusterId, source: &NodeId, target: &NodeId, others: Option<&[NodeId]>) -> anyhow::Result<Done> {
         self.takes(10, 200).await;
         let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
         if self.stage().harm == Some(Harm::LogLies) {
             return Ok(Done { said: "it holds every transaction".to_owned(), loss: Some(none) });
         }
         self.read(cluster, target).await?;
+        for other in others.into_iter().flatten() {
+            self.read(cluster, other).await?;
+        }
         let world = self.stage().world();
         let own = world.node(cluster, source);
         let heard = world.reaches_region(&Place::Dashboard, &own.region) && !world.hosts[&own.region].agent_gone;
         ensure!(heard, "the agent gives no answer");
         ensure!(own.life == Life::Gone, "{source} runs");
         let end = own.end();
-        ensure!(world.node(cluster, target).holds(end.branch, end.upto), "{target} lacks transactions of {source}");
+        let standby = world.node(cluster, target);
+        let is_behind = |other: &NodeId| {
+            let end = world.node(cluster, other).end();
+            standby.holds(end.branch, end.upto)
+        };
+        let was_acknowledged = others.is_none_or(|others| !others.iter().all(is_behind));
+        ensure!(standby.holds(end.branch, end.upto) || !was_acknowledged, "{target} lacks transactions of {source}");
         Ok(Done { said: "it holds every transaction".to_owned(), loss: Some(none) })
     }
 

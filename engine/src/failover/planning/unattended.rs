@@ -28,7 +28,8 @@ pub(super) fn relieve(facts: &Facts<'_>, plan: &mut Draft, primary: &NodeView, b
     match by {
         FenceMeans::HostAgent if is_dead(facts, primary) => {
             let Some(timeline) = primary.reading.as_ref().map(|reading| reading.timeline) else { return };
-            let proof = Action::HoldsAll { source: primary.node.clone(), target: target.clone(), timeline };
+            let confirmed_by = waited_for_standbys(facts, primary).then(|| facts.others(&[&primary.node, target]));
+            let proof = Action::HoldsAll { source: primary.node.clone(), target: target.clone(), timeline, confirmed_by };
             let Some(at) = plan.steps.iter().position(|step| matches!(step.action, Action::Promote { .. })) else { return };
             plan.steps.insert(at, Step::new(proof, QUICK, OnFailure::StandInDoubt));
             plan.loss = LossBound::Zero { because: ZeroLoss::ProvenBeforePromotion };
@@ -44,6 +45,13 @@ pub(super) fn relieve(facts: &Facts<'_>, plan: &mut Draft, primary: &NodeView, b
 fn holds_what_was_seen(facts: &Facts<'_>, primary: &NodeView, target: &NodeId) -> bool {
     let own = facts.view.node(target).and_then(NodeView::position);
     primary.position().zip(own).is_some_and(|(leading, own)| own >= leading)
+}
+
+/// Whether the primary said right before it fell that commits wait for a standby.
+fn waited_for_standbys(facts: &Facts<'_>, primary: &NodeView) -> bool {
+    let Some((reading, fell_at)) = primary.reading.as_ref().zip(primary.judgement.since) else { return false };
+    let NodeRole::Primary { peers, .. } = &reading.role else { return false };
+    peers.iter().any(|peer| peer.synchronous && peer.streaming) && Span::between(reading.at, fell_at) <= facts.rule().silence()
 }
 
 /// Its host says just now that no process of it runs: a second witness beside the probes, and the only one who can tell a dead
