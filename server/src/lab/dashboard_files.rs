@@ -111,7 +111,7 @@ fn observer(layout: &Layout, place: Place) -> anyhow::Result<(ObserverId, Machin
 
 /// Where the server finds the estate, its store, and the secrets it needs here.
 fn server_config(layout: &Layout, map: Map) -> anyhow::Result<String> {
-    let login = DatabaseLogin { user: "lifeboat".to_owned(), password_file: layout.secret_path("lifeboat") };
+    let login = DatabaseLogin::with_password_file("lifeboat", layout.secret_path("lifeboat"));
     let config = Config {
         listen: Config::DEFAULT_LISTEN,
         data: layout.folder.join("dashboard"),
