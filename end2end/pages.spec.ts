@@ -31,6 +31,20 @@ test("the seven undefined dependencies are findings", async ({ as, dashboard }) 
   }
 });
 
+test("the page of a cluster shows slots, archive, disks and timelines as both witnesses have them", async ({ as, dashboard }) => {
+  await isProtected(dashboard);
+  const page = await as("vera");
+  await expect(async () => {
+    await page.goto("/databases/user-database");
+    const primary = page.getByRole("row", { name: /^pg-primary-east .*pg_standby_west/ });
+    await expect(primary).toContainText(/pg_replica_east: in use, keeps/, { timeout: 1_000 });
+    await expect(primary).toContainText(/last [0-9A-F]{24}|nothing archived yet/, { timeout: 1_000 });
+    await expect(primary).toContainText(/data: .* free of/, { timeout: 1_000 });
+    await expect(page.getByRole("row", { name: /^pg-standby-west .*on after a promotion/ })).toHaveCount(1, { timeout: 1_000 });
+  }).toPass({ timeout: 20_000 });
+  await expect(page.getByRole("main"), "the lab's roles have what they need").not.toContainText("is missing on");
+});
+
 test("an unknown service, cluster or operation is a page that says so", async ({ as, consoleClean }) => {
   consoleClean.allow(/Failed to load resource/); // a browser remarks on every answer that is not a success
   const page = await as("vera");

@@ -1,7 +1,7 @@
-//! The command line, beside `serve`: accounts, the journal, copies of the store, the status.
+//! The command line, beside `serve`: accounts, the journal, copies of the store, the status, checks.
 
 use crate::{
-    access,
+    access, check,
     config::Config,
     desk::Desk,
     startup,
@@ -124,6 +124,16 @@ pub enum StoreCommand {
     /// Write a consistent copy of the store to FILE, also while the server runs.
     Backup {
         file: PathBuf,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Check {
+    /// Sign in to every database node and say which right is missing where, what does not work without it, and the statement
+    /// that grants it; exit code 0 nothing, 1 something is missing, 2 something is not known.
+    Databases {
         #[command(flatten)]
         which: Which,
     },
@@ -256,6 +266,14 @@ pub async fn store(command: StoreCommand) -> anyhow::Result<ExitCode> {
 async fn verify_copy(file: &Path) -> anyhow::Result<u64> {
     let journal = Store::open_copy(file).await?.verify_journal().await?;
     journal.map_err(|broken| anyhow::anyhow!("the copy {} was written, but its journal is broken: {broken}", file.display()))
+}
+
+/// `lifeboat check …`.
+pub async fn check(command: Check) -> anyhow::Result<ExitCode> {
+    let Check::Databases { which } = command;
+    let checked = check::databases(&which.read()?).await?;
+    print!("{}", checked.text);
+    Ok(ExitCode::from(checked.exit_code()))
 }
 
 /// `lifeboat status`.

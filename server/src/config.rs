@@ -14,7 +14,9 @@ use std::{
 };
 
 mod channels;
+mod database;
 pub use channels::{Channel, Tls, http_address, mailbox};
+pub use database::{DatabaseLogin, DatabaseTls};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,14 +85,6 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct MachineToken {
     pub token_file: PathBuf,
-}
-
-/// Credentials come from files, never from the estate, the store or the journal.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseLogin {
-    pub user: String,
-    pub password_file: PathBuf,
 }
 
 /// A key that signs dynamic updates of DNS; the estate says with which algorithm.
@@ -252,8 +246,9 @@ impl Config {
         for path in [Some(&mut config.data), Some(&mut config.estate), config.site.as_mut(), config.agent_token_file.as_mut()].into_iter().flatten() {
             *path = base.join(&*path);
         }
-        for login in config.database.values_mut() {
-            login.password_file = base.join(&login.password_file);
+        for (cluster, login) in &mut config.database {
+            login.resolve(base);
+            login.check().with_context(|| format!("{}: [database.{cluster}]", file.display()))?;
         }
         for key in config.dns_key.values_mut() {
             key.secret_file = base.join(&key.secret_file);

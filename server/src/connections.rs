@@ -8,7 +8,7 @@ use crate::{
         alertmanager::Alertmanager,
         haproxy::Haproxy,
         patroni::Patroni,
-        postgres::Address,
+        postgres::{Address, Tls},
         probe::{self, Target},
         traffic::{self, TrafficControl},
     },
@@ -66,7 +66,7 @@ impl Connections {
                     .with_context(|| format!("the router address “{}” of {} is not host:port", router.address, cluster.id))?;
                 let port = port.parse().with_context(|| format!("the router address “{}” of {} has no valid port", router.address, cluster.id))?;
                 let control = Haproxy { socket: PathBuf::from(&router.socket), backend: router.backend.clone() };
-                routers.insert(cluster.id.clone(), Router { control, clients: login.at(host, port) });
+                routers.insert(cluster.id.clone(), Router { control, clients: login.through_router(host, port) });
             }
         }
         for service in &estate.services {
@@ -144,7 +144,9 @@ fn hooks(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<HookId, Ho
 struct Login {
     database: String,
     user: String,
-    password: String,
+    password: Option<String>,
+    /// Towards the nodes, and through the router.
+    tls: Option<(Tls, Tls)>,
 }
 
 impl Login {
@@ -152,10 +154,19 @@ impl Login {
         let Some(login) = config.database.get(&cluster.id) else {
             bail!("the configuration has no [database.{}] with user and password_file, so the cluster cannot be watched", cluster.id);
         };
-        Ok(Self { database: cluster.database.clone(), user: login.user.clone(), password: read_secret(&login.password_file)? })
+        let section = || format!("[database.{}]", cluster.id);
+        let (password, tls) = (login.password().with_context(section)?, login.encryption().with_context(section)?);
+        Ok(Self { database: cluster.database.clone(), user: login.user.clone(), password, tls })
     }
     fn at(&self, host: &str, port: u16) -> Address {
-        Address { host: host.to_owned(), port, database: self.database.clone(), user: self.user.clone(), password: self.password.clone() }
+        self.address(host, port, self.tls.as_ref().map(|(nodes, _)| nodes))
+    }
+    fn through_router(&self, host: &str, port: u16) -> Address {
+        self.address(host, port, self.tls.as_ref().map(|(_, router)| router))
+    }
+    fn address(&self, host: &str, port: u16, tls: Option<&Tls>) -> Address {
+        let (database, user, password) = (self.database.clone(), self.user.clone(), self.password.clone());
+        Address { host: host.to_owned(), port, database, user, password, tls: tls.cloned() }
     }
 }
 

@@ -25,6 +25,9 @@ enum Command {
     Status(cli::StatusArguments),
     /// Writes one page that needs nothing else: how things stand, what would be done, and how to do it by hand.
     Pack(cli::PackArguments),
+    /// Whether everything is granted that is needed.
+    #[command(subcommand)]
+    Check(cli::Check),
     /// Accounts.
     #[command(subcommand)]
     User(cli::User),
@@ -67,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => cli::serve(arguments).await,
         Command::Status(arguments) => cli::status(arguments).await,
         Command::Pack(arguments) => cli::pack(arguments).await,
+        Command::Check(command) => cli::check(command).await,
         Command::User(command) => cli::user(command).await,
         Command::Journal(command) => cli::journal(command).await,
         Command::Store(command) => cli::store(command).await,

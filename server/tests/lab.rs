@@ -160,8 +160,34 @@ async fn a_lab_is_healthy_loses_nothing_and_shows_a_dead_and_a_hung_primary() {
     assert_eq!(estate.clusters[0].nodes[2].host, format!("127.{}.102.10", lab.number));
     assert_eq!(estate.services.iter().map(|s| s.endpoints.len()).sum::<usize>(), 22);
 
+    // Its roles have exactly what they need, the one that streams too, whose name only the agents know.
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        let out = command.args(["check", "databases", "--config"]).arg(lab.folder.join("lifeboat.toml")).output().unwrap();
+        (out.status.code().unwrap(), said(&out))
+    };
+    let (code, fine) = check();
+    assert_eq!((code, fine.matches("nothing is missing (PostgreSQL").count()), (0, 3), "{fine}");
+    let as_superuser = async |statement: &str| {
+        let mut config = tokio_postgres::Config::new();
+        config.host_path(lab.node_root().join("sockets/pg-primary-east")).user("postgres").dbname("postgres");
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(statement).await.unwrap();
+    };
+    as_superuser("REVOKE EXECUTE ON FUNCTION pg_read_binary_file(text) FROM replicator").await;
+    let (code, lacks) = check();
+    let grant = "on the primary, in the database postgres: GRANT EXECUTE ON FUNCTION pg_read_binary_file(text) TO replicator;";
+    assert!(
+        code == 1 && lacks.contains("MISSING EXECUTE on pg_read_binary_file(text) for replicator: pg_rewind cannot") && lacks.contains(grant),
+        "{lacks}"
+    );
+    as_superuser("GRANT EXECUTE ON FUNCTION pg_read_binary_file(text) TO replicator").await;
+
     let agent = lab.agent(1);
-    assert!(agent.node("pg-primary-east").await.unwrap().running);
+    let seen = agent.node("pg-primary-east").await.unwrap();
+    assert!(seen.running && seen.forks.as_ref().is_ok_and(Vec::is_empty), "{seen:?}");
+    assert!(seen.data_room.is_ok_and(|room| room.total > room.free && room.free > 0));
     lab.run(&["kill", "pg-primary-east"]);
     let direct = std::net::TcpStream::connect(format!("127.{}.1.10:5432", lab.number));
     assert_eq!(direct.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);

@@ -154,6 +154,8 @@ fn candidate(view: &ClusterView, primary: Option<&NodeView>, node: &NodeView, ru
                 format!("it stands in another region, {}", node.region)
             });
         }
+        let low = node.rooms(rule, now).into_iter().filter(|(_, room)| room.is_low());
+        reasons.extend(low.map(|(place, room)| format!("the disk of {place} is low: {} left", room_in_words(room.free))));
         if node.declared == DeclaredRole::Standby {
             reasons.push("it is declared a standby, kept in order to take over".to_owned());
         }

@@ -109,6 +109,10 @@ fn b_a_target_without_room_is_excluded_and_one_of_which_that_is_not_known_is_not
     assert!(exclusions(&mut world, WEST).is_empty(), "nobody has looked: no reason against it in an emergency");
     files(&mut world, WEST).data = Ok(Room { free: GIB / 2, total: 100 * GIB });
     assert!(exclusions(&mut world, WEST).is_empty(), "low is a finding, and takes writes for a while");
+    let rule = world.estate.detection;
+    let candidates = rank(world.view(), &rule, Urgency::Emergency, now());
+    let west = candidates.iter().find(|candidate| candidate.node.as_str() == WEST).unwrap();
+    assert!(west.reasons.contains(&"the disk of its data folder is low: 512 MiB left".to_owned()), "but it is said: {:?}", west.reasons);
     files(&mut world, WEST).data = Ok(Room { free: Room::NEEDED - 1, total: 100 * GIB });
     let texts: Vec<String> = exclusions(&mut world, WEST).iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["the disk of its data folder has 63.9 MiB left; to take writes it needs 64 MiB"]);

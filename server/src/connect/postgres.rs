@@ -7,12 +7,19 @@ use engine::{
     time::{Instant, Span},
 };
 use std::time::Duration;
-use tokio_postgres::{Client, Config, NoTls, Row, error::SqlState};
+use tokio_postgres::{
+    Client, Config, Connection, NoTls, Row, Socket,
+    config::SslMode,
+    error::SqlState,
+    tls::{MakeTlsConnect, TlsStream},
+};
 
 mod catalog;
 mod reader;
 pub mod rights;
+mod tls;
 pub use reader::Reader;
+pub use tls::{Shown, Tls, Trust};
 
 /// How to reach one node, or the router before the nodes.
 #[derive(Clone)]
@@ -21,7 +28,10 @@ pub struct Address {
     pub port: u16,
     pub database: String,
     pub user: String,
-    pub password: String,
+    /// Absent where a certificate is enough.
+    pub password: Option<String>,
+    /// Absent where connections are not encrypted.
+    pub tls: Option<Tls>,
 }
 
 impl Address {
@@ -36,23 +46,40 @@ impl Address {
             .port(self.port)
             .dbname(&self.database)
             .user(&self.user)
-            .password(&self.password)
             .application_name("lifeboat")
             .connect_timeout(patience)
             .tcp_user_timeout(patience)
             .keepalives_idle(Duration::from_secs(5));
-        let connecting = async {
-            let (client, connection) = config.connect(NoTls).await.map_err(in_words)?;
-            // The connection ends with the client; how it ended is said by the statement that was under way.
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a database connection ended");
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        match &self.tls {
+            None => within(patience, connect(config.ssl_mode(SslMode::Disable), NoTls)).await,
+            Some(tls) => within(patience, connect(config.ssl_mode(SslMode::Require), tls.clone())).await.map_err(|error| {
+                let hint = "set ssl = on there, or tls = \"off\" for the cluster in the configuration here";
+                if error.to_string() == "server does not support TLS" {
+                    error.context(format!("the server does not support TLS: {hint}"))
+                } else {
+                    error
                 }
-            });
-            Ok::<_, anyhow::Error>(client)
-        };
-        within(patience, connecting).await
+            }),
+        }
     }
+}
+
+async fn connect<T>(config: &Config, tls: T) -> anyhow::Result<Client>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: TlsStream + Send + 'static,
+{
+    let (client, connection): (Client, Connection<Socket, T::Stream>) = config.connect(tls).await.map_err(in_words)?;
+    // The connection ends with the client; how it ended is said by the statement that was under way.
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a database connection ended");
+        }
+    });
+    Ok(client)
 }
 
 /// Runs `work`, but not longer than `patience`.

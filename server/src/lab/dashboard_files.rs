@@ -114,7 +114,7 @@ fn observer(layout: &Layout, place: Place) -> anyhow::Result<(ObserverId, Machin
 
 /// Where the server finds the estate, its store, and the secrets it needs here.
 fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<String> {
-    let login = DatabaseLogin { user: "lifeboat".to_owned(), password_file: layout.secret_path("lifeboat") };
+    let login = DatabaseLogin::with_password_file("lifeboat", layout.secret_path("lifeboat"));
     let mut database = BTreeMap::from([("user-database".parse().context("the cluster's id")?, login.clone())]);
     let mut managed = BTreeMap::new();
     if patroni {

@@ -3,5 +3,8 @@
 
 mod node;
 
+mod check;
 mod details;
 mod files;
+mod rights;
+mod tls;

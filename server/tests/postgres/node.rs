@@ -168,7 +168,8 @@ impl Node {
             port: self.port,
             database: "postgres".to_owned(),
             user: user.to_owned(),
-            password: "secret".to_owned(),
+            password: Some("secret".to_owned()),
+            tls: None,
         }
     }
 

@@ -18,7 +18,14 @@ pub struct Reader {
     client: Option<Client>,
     streaming: Option<String>,
     /// The rights as last read, and for how many rounds yet they are taken for what they were.
-    rights: Option<(u32, Detail<Vec<MissingRight>>, Detail<Vec<MissingRight>>)>,
+    rights: Option<(u32, Rights)>,
+}
+
+/// What each of the two roles lacks.
+#[derive(Clone)]
+struct Rights {
+    own: Detail<Vec<MissingRight>>,
+    streaming: Detail<Vec<MissingRight>>,
 }
 
 /// Everything of one look, and how long PostgreSQL may take for one question of it.
@@ -49,7 +56,7 @@ impl Reader {
             };
             let version = catalog::version(&client).await?;
             let (slots, archive) = (detail(catalog::slots(&client, version).await), detail(catalog::archive(&client).await));
-            let (rights, streaming_rights) = self.rights(&client, version).await;
+            let Rights { own: rights, streaming: streaming_rights } = self.rights(&client, version).await;
             anyhow::ensure!(!client.is_closed(), "the connection ended in the middle of the answers");
             self.client = Some(client);
             Ok(CatalogReading { at, slots, archive, rights, streaming_rights })
@@ -57,15 +64,16 @@ impl Reader {
         within(PATIENCE, reading).await
     }
 
-    async fn rights(&mut self, client: &Client, version: i32) -> (Detail<Vec<MissingRight>>, Detail<Vec<MissingRight>>) {
-        if let Some((rounds, own, streaming)) = self.rights.take().filter(|(rounds, ..)| *rounds > 0) {
-            self.rights = Some((rounds - 1, own.clone(), streaming.clone()));
-            return (own, streaming);
-        }
-        let own = detail(rights::missing(client, version).await);
-        let streaming = detail(self.streaming_rights().await);
-        self.rights = Some((ROUNDS_PER_RIGHTS - 1, own.clone(), streaming.clone()));
-        (own, streaming)
+    async fn rights(&mut self, client: &Client, version: i32) -> Rights {
+        let (rounds, rights) = match self.rights.take() {
+            Some((rounds, rights)) if rounds > 0 => (rounds - 1, rights),
+            _ => {
+                let own = detail(rights::missing(client, version).await);
+                (ROUNDS_PER_RIGHTS - 1, Rights { own, streaming: detail(self.streaming_rights().await) })
+            }
+        };
+        self.rights = Some((rounds, rights.clone()));
+        rights
     }
 
     async fn streaming_rights(&mut self) -> anyhow::Result<Vec<MissingRight>> {

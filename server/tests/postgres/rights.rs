@@ -1,0 +1,97 @@
+//! What the role of Lifeboat lacks is named exactly, and the statement that is given grants it.
+
+use crate::node::Node;
+use chrono::Utc;
+use engine::databases::MissingRight;
+use server::connect::postgres::{Reader, rights};
+use std::time::Duration;
+
+/// The statements of the README, which are the documentation: they must be enough.
+pub async fn documented(node: &Node) {
+    let readme = include_str!("../../../README.md");
+    let (_, section) = readme.split_once("```sql\n").expect("the README has the statements");
+    let (statements, _) = section.split_once("```").unwrap();
+    let statements = statements.replace("'…'", "'secret'");
+    let statements = if node.version().await < 15_00_00 { statements.replace("pg_monitor, pg_checkpoint", "pg_monitor") } else { statements };
+    node.run(&[&statements]).await;
+}
+
+async fn missing(node: &Node) -> Vec<MissingRight> {
+    Reader::new(node.address("lifeboat"), None).read(Utc::now()).await.unwrap().rights.unwrap()
+}
+
+async fn missing_of_streaming(node: &Node) -> Vec<MissingRight> {
+    let client = node.address("lifeboat").connect(Duration::from_secs(2)).await.unwrap();
+    rights::missing_of_streaming(&client, "replicator").await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_documented_is_enough_and_each_right_that_is_revoked_is_named_with_what_grants_it() {
+    let node = Node::with("").await;
+    documented(&node).await;
+    let grants_checkpoint = node.version().await >= 15_00_00;
+    if !grants_checkpoint {
+        let lacks = missing(&node).await;
+        assert!(matches!(&lacks[..], [one] if one.right.contains("SUPERUSER") && one.grant == "ALTER ROLE lifeboat SUPERUSER;"), "{lacks:?}");
+    } else {
+        assert_eq!(missing(&node).await, []);
+    }
+    assert_eq!(missing_of_streaming(&node).await, []);
+    let own: &[(&str, &str)] = &[
+        ("revoke pg_monitor from lifeboat", "membership in pg_monitor for lifeboat"),
+        ("revoke execute on function pg_ls_waldir() from pg_monitor", "EXECUTE on pg_ls_waldir() for lifeboat"),
+        ("revoke execute on function pg_ls_archive_statusdir() from pg_monitor", "EXECUTE on pg_ls_archive_statusdir() for lifeboat"),
+        ("revoke pg_read_all_stats from pg_monitor", "membership in pg_read_all_stats for lifeboat"),
+        ("revoke execute on function pg_promote(boolean, integer) from lifeboat", "EXECUTE on pg_promote(boolean, integer) for lifeboat"),
+        ("revoke pg_checkpoint from lifeboat", "membership in pg_checkpoint for lifeboat"),
+        ("alter role lifeboat noreplication", "REPLICATION for lifeboat"),
+        ("drop schema lifeboat", "a schema lifeboat for lifeboat"),
+        ("alter schema lifeboat owner to postgres", "USAGE and CREATE on the schema lifeboat for lifeboat"),
+        (
+            "set role postgres; create table lifeboat.write_proof (id bigint generated always as identity primary key, operation text)",
+            "SELECT and INSERT on lifeboat.write_proof for lifeboat",
+        ),
+    ];
+    for (revoke, named) in own.iter().filter(|(revoke, _)| grants_checkpoint || !revoke.contains("pg_checkpoint")) {
+        node.run(&[revoke]).await;
+        let lacks: Vec<MissingRight> = missing(&node).await.into_iter().filter(|right| !right.right.contains("SUPERUSER")).collect();
+        let [right] = lacks.as_slice() else { panic!("{revoke}: {lacks:?}") };
+        assert_eq!((right.right.as_str(), right.database.as_str()), (*named, "postgres"), "{revoke}");
+        assert!(!right.without.is_empty());
+        node.run(&[&right.grant]).await;
+        assert!(missing(&node).await.iter().all(|right| right.right.contains("SUPERUSER")), "{} does not grant {named}", right.grant);
+    }
+    for (revoke, named) in [
+        (
+            "revoke execute on function pg_ls_dir(text, boolean, boolean) from replicator",
+            "EXECUTE on pg_ls_dir(text, boolean, boolean) for replicator",
+        ),
+        ("revoke execute on function pg_stat_file(text, boolean) from replicator", "EXECUTE on pg_stat_file(text, boolean) for replicator"),
+        ("revoke execute on function pg_read_binary_file(text) from replicator", "EXECUTE on pg_read_binary_file(text) for replicator"),
+        ("alter role replicator noreplication", "LOGIN and REPLICATION for replicator"),
+    ] {
+        node.run(&[revoke]).await;
+        let lacks = missing_of_streaming(&node).await;
+        let [right] = lacks.as_slice() else { panic!("{revoke}: {lacks:?}") };
+        assert_eq!(right.right, named);
+        node.run(&[&right.grant]).await;
+        assert_eq!(missing_of_streaming(&node).await, [], "{}", right.grant);
+    }
+    node.run(&["drop owned by replicator", "drop role replicator"]).await;
+    let lacks = missing_of_streaming(&node).await;
+    assert!(matches!(&lacks[..], [one] if one.right == "a role of this name for replicator"), "{lacks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_need_quotes_are_quoted_in_what_is_to_be_run() {
+    let node = Node::with("").await;
+    node.run(&["create role \"Life\"\"boat\" login password 'secret'"]).await;
+    let lacks = Reader::new(node.address("Life\"boat"), None).read(Utc::now()).await.unwrap().rights.unwrap();
+    assert!(lacks.len() > 3, "{lacks:?}");
+    for right in &lacks {
+        assert!(right.grant.contains("\"Life\"\"boat\""), "{right:?}");
+        node.run(&[&right.grant]).await;
+    }
+    let lacks = Reader::new(node.address("Life\"boat"), None).read(Utc::now()).await.unwrap().rights.unwrap();
+    assert_eq!(lacks, []);
+}
