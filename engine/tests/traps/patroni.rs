@@ -110,11 +110,7 @@ fn row_58_two_managers_on_one_cluster_are_forbidden_whoever_drew_up_the_plan() {
     down.down(EAST);
     let mut back = World::healthy();
     back.west_took_over();
-    let plans = [
-        own.plan(OperationKind::Switchover, None),
-        down.plan(OperationKind::Failover, None),
-        back.plan(OperationKind::Rejoin, Some(EAST)),
-    ];
+    let plans = [own.plan(OperationKind::Switchover, None), down.plan(OperationKind::Failover, None), back.plan(OperationKind::Rejoin, Some(EAST))];
     let theirs = managed();
     let mut refused = 0;
     for action in plans.iter().flat_map(|plan| &plan.steps).map(|step| &step.action) {
@@ -144,7 +140,10 @@ fn row_58_an_undeclared_patroni_stops_everything_that_would_run_a_node() {
     }
     assert!(!hard(&world.plan(OperationKind::Reroute, None)).contains(&"two-managers"), "sending clients to the primary runs no node");
     let found = complaints(&world);
-    assert!(found.iter().any(|(severity, complaint)| *severity == Severity::Act && matches!(complaint, Complaint::UndeclaredPatroni { .. })), "{found:?}");
+    assert!(
+        found.iter().any(|(severity, complaint)| *severity == Severity::Act && matches!(complaint, Complaint::UndeclaredPatroni { .. })),
+        "{found:?}"
+    );
 
     world.down(EAST);
     let considered = automation::consider(&world.picture());
@@ -246,7 +245,8 @@ fn row_58_what_patroni_does_not_say_now_is_unknown_and_blocks() {
             assert!(hard(&plan).contains(&"patroni-unknown") && plan.rests_on_unknowns(), "{:?}", plan.blockers);
         }
         let found = complaints(&world);
-        let unknown = |(severity, complaint): &(Severity, Complaint)| *severity == Severity::Unknown && matches!(complaint, Complaint::PatroniSilent { .. });
+        let unknown =
+            |(severity, complaint): &(Severity, Complaint)| *severity == Severity::Unknown && matches!(complaint, Complaint::PatroniSilent { .. });
         assert!(found.iter().any(unknown), "{found:?}");
     }
 }

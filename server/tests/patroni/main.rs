@@ -59,8 +59,9 @@ async fn row_58_patroni_is_asked_to_switch_over_and_left_alone_when_it_fails_ove
     let (state, text) = said(|action| matches!(action, Action::ProveStreaming { .. }));
     assert!(state == StepState::Done && text.contains("orders-east streams from orders-west on timeline 2"), "{text}");
     assert!(done.measured.recovery_time.is_some(), "a planned move is measured from the moment Patroni was asked");
-    // Seen without the product: what the nodes say themselves.
+    // Seen without the product: what the nodes say themselves, and where a client without a router comes out.
     assert_eq!(lab.writable().await, ["orders-west"]);
+    assert_eq!(lab.client_without_router(), format!("127.{}.2.40", lab.number));
     let report = load.stop();
     assert_eq!((report["missing"].as_u64(), report["acknowledged"].as_u64() > Some(50)), (Some(0), true), "{report}");
 
@@ -70,10 +71,14 @@ async fn row_58_patroni_is_asked_to_switch_over_and_left_alone_when_it_fails_ove
     lab.writes_go_on().await;
     let before = server.picture().records.operations.len();
     lab.run(&["kill", "orders-west"]);
-    let held = server.until_some("a decision", |picture| decision(picture).filter(|decision| decision.holds.contains(&Hold::LeftToPatroni { cluster: orders() }))).await;
+    let held = server
+        .until_some("a decision", |picture| decision(picture).filter(|decision| decision.holds.contains(&Hold::LeftToPatroni { cluster: orders() })))
+        .await;
     assert_eq!(held.verdict, Verdict::Hold);
     server.until("Patroni has made the east the leader", |picture| leads(picture).as_deref() == Some("orders-east")).await;
-    let east_leads = |picture: &Picture| picture.cluster(&orders()).is_some_and(|(_, view)| view.primary().is_some_and(|node| node.node.as_str() == "orders-east"));
+    let east_leads = |picture: &Picture| {
+        picture.cluster(&orders()).is_some_and(|(_, view)| view.primary().is_some_and(|node| node.node.as_str() == "orders-east"))
+    };
     server.until("PostgreSQL says so too", east_leads).await;
     assert_eq!(server.picture().records.operations.len(), before, "nothing was asked for by itself");
 
@@ -84,7 +89,10 @@ async fn row_58_patroni_is_asked_to_switch_over_and_left_alone_when_it_fails_ove
     assert_eq!(rerouted.state, State::Succeeded, "{:#?}", rerouted.steps);
     lab.writes_go_on().await;
     let report = load.stop();
-    assert!(report["acknowledged"].as_u64() > Some(0) && report["longest_gap"]["ms"].as_f64() > Some(500.0), "writes went on after the gap: {report}");
+    assert!(
+        report["acknowledged"].as_u64() > Some(0) && report["longest_gap"]["ms"].as_f64() > Some(500.0),
+        "writes went on after the gap: {report}"
+    );
 
     lab.run(&["heal", "orders-west"]);
     server.until("Patroni has brought it back", protected).await;
@@ -105,15 +113,23 @@ async fn row_58_a_pause_holds_automation_and_a_failover_in_it_takes_two_people()
     assert!(server.request(&blocked, true).await.is_err());
 
     lab.run(&["kill", "orders-east"]);
-    let held = server.until_some("a decision", |picture| decision(picture).filter(|decision| decision.holds.contains(&Hold::PatroniPaused { cluster: orders() }))).await;
+    let held = server
+        .until_some("a decision", |picture| decision(picture).filter(|decision| decision.holds.contains(&Hold::PatroniPaused { cluster: orders() })))
+        .await;
     assert_eq!(held.verdict, Verdict::Hold);
     let written = server.desk.store().history(None, 200, None).await.unwrap();
-    let in_the_ledger = written.iter().any(|entry| matches!(&entry.event, Event::Decided { decision } if decision.holds.iter().any(|hold| hold.to_string().contains("is paused"))));
+    let in_the_ledger = written
+        .iter()
+        .any(|entry| matches!(&entry.event, Event::Decided { decision } if decision.holds.iter().any(|hold| hold.to_string().contains("is paused"))));
     assert!(in_the_ledger, "why nothing happened is written down");
     assert!(server.picture().records.operations.is_empty());
 
     // A person may, with the candidate named and a second one who agrees; Patroni waits for the lease of the lost leader.
-    let plan_now = server.until_some("the plan", |picture| Some(plan(picture, OperationKind::Failover, Some("orders-west"))).filter(|plan| plan.hard_blockers().is_empty())).await;
+    let plan_now = server
+        .until_some("the plan", |picture| {
+            Some(plan(picture, OperationKind::Failover, Some("orders-west"))).filter(|plan| plan.hard_blockers().is_empty())
+        })
+        .await;
     assert!(plan_now.overridable_blockers().iter().any(|blocker| blocker.name() == "failover-in-pause"), "{:?}", plan_now.blockers);
     assert!(server.request(&plan_now, false).await.unwrap_err().to_string().contains("override"), "not in passing");
     let done = server.carry_out(OperationKind::Failover, "orders-west", true).await;
@@ -136,7 +152,11 @@ async fn row_58_a_server_that_was_killed_while_it_asked_patroni_does_not_ask_twi
     let serving = lab.serve();
     let done = lab.operation_until(first, "it has ended", |operation| !operation.state.is_active()).await;
     assert_eq!(done.state, State::Succeeded, "{:#?}", done.steps);
-    assert!(done.steps[2].attempts == 2 && done.steps[2].said.as_ref().unwrap().contains("not asked: orders-west takes writes on timeline 2"), "{:?}", done.steps[2]);
+    assert!(
+        done.steps[2].attempts == 2 && done.steps[2].said.as_ref().unwrap().contains("not asked: orders-west takes writes on timeline 2"),
+        "{:?}",
+        done.steps[2]
+    );
     drop(serving);
     assert_eq!(lab.times_asked("switchover"), 1);
 
@@ -192,7 +212,9 @@ async fn row_58_silence_is_unknown_differences_are_alarms_and_nobody_is_a_second
     lab.kill_postgres("orders-east");
     lab.promote_by_hand("orders-west").await;
     let west = id("orders-west");
-    let differ = |picture: &Picture| complaints(picture).iter().any(|(severity, complaint)| matches!(complaint, Complaint::PatroniDisagrees { writable, .. } if *writable == west && *severity == Severity::Act));
+    let differ = |picture: &Picture| {
+        complaints(picture).iter().any(|(severity, complaint)| matches!(complaint, Complaint::PatroniDisagrees { writable, .. } if *writable == west && *severity == Severity::Act))
+    };
     server.until("the difference is seen", differ).await;
     let page = app::databases::view::ClusterPage::of(&server.picture(), &orders()).unwrap();
     assert_eq!(page.patroni.as_ref().unwrap().word, "they differ", "{:?}", page.patroni);
@@ -207,8 +229,10 @@ async fn row_58_a_patroni_that_nobody_declared_is_seen_and_nothing_is_touched() 
         cluster.nodes.iter_mut().for_each(|node| node.patroni = None);
     })
     .await;
-    let undeclared = |picture: &Picture| complaints(picture).iter().any(|(severity, complaint)| matches!(complaint, Complaint::UndeclaredPatroni { .. } if *severity == Severity::Act));
-    server.until("Patroni is seen at work", undeclared).await;
+    let undeclared = |picture: &Picture| {
+        complaints(picture).iter().any(|(severity, complaint)| matches!(complaint, Complaint::UndeclaredPatroni { .. } if *severity == Severity::Act))
+    };
+    server.until("Patroni is seen at work, and who leads", |picture| undeclared(picture) && protected(picture)).await;
     for kind in [OperationKind::Switchover, OperationKind::Failover] {
         let plan = plan(&server.picture(), kind, Some("orders-west"));
         assert!(plan.hard_blockers().iter().any(|blocker| blocker.name() == "two-managers"), "{kind}: {:?}", plan.blockers);
@@ -219,7 +243,9 @@ async fn row_58_a_patroni_that_nobody_declared_is_seen_and_nothing_is_touched() 
     assert!(refused.steps[0].said.as_ref().unwrap().contains("is run by Patroni"), "{:?}", refused.steps[0]);
     assert_eq!(lab.writable().await, ["orders-east"]);
     lab.run(&["kill", "orders-east"]);
-    let down = |picture: &Picture| picture.cluster(&orders()).is_some_and(|(_, view)| view.node(&id("orders-east")).is_some_and(|node| node.judgement.health == Health::Down));
+    let down = |picture: &Picture| {
+        picture.cluster(&orders()).is_some_and(|(_, view)| view.node(&id("orders-east")).is_some_and(|node| node.judgement.health == Health::Down))
+    };
     server.until("the leader is seen to be gone", down).await;
     until("Patroni has failed over", async || (!lab.writable().await.is_empty()).then_some(())).await;
     assert_eq!(lab.writable().await.len(), 1);
