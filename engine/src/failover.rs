@@ -257,6 +257,11 @@ impl StepRecord {
     pub fn pending() -> Self {
         Self { state: StepState::Pending, attempts: 0, started_at: None, ended_at: None, said: None }
     }
+    /// Whether it was begun and nobody saw how it ended: the server was killed when it was at it. One that failed and that a person
+    /// has resumed since has ended once.
+    pub fn was_interrupted(&self) -> bool {
+        self.state == StepState::Running && self.ended_at.is_none()
+    }
     pub fn took(&self) -> Option<Span> {
         Some(Span::between(self.started_at?, self.ended_at?))
     }

@@ -12,9 +12,11 @@ use crate::{
 use engine::{
     access::Role,
     databases::{Archive, Archived, Archiver, CatalogReading, FilesReading, Fork, Lsn, MissingRight, Room, Slot, SlotWal},
+    estate::Manager,
     failover::OperationKind,
     health::{Health, Judgement},
     journal::Event,
+    patroni::{Member, MemberRole, PatroniReading, PatroniView, Tags},
     time::Span,
 };
 
@@ -42,6 +44,50 @@ fn a_healthy_cluster_is_protected_and_its_lag_is_measured() {
         page.offers.iter().map(|offer| (offer.does.as_str(), offer.urgent)).collect::<Vec<_>>(),
         [("Plan a switchover", false), ("Plan a failover", false)]
     );
+}
+
+#[test]
+fn row_58_what_patroni_says_stands_beside_what_postgresql_says() {
+    let mut sample = Sample::healthy();
+    assert_eq!(page(&sample).patroni, None, "nothing is said of a Patroni that is not there");
+    sample.node(REPLICA).reading.as_mut().expect("a reading").manager_seen = Some("Patroni".to_owned());
+    let undeclared = page(&sample).patroni.expect("it was seen");
+    assert!(undeclared.tone == Tone::Act && undeclared.says.contains(REPLICA), "{undeclared:?}");
+
+    sample.estate.clusters[0].manager = Manager::Patroni;
+    let unknown = page(&sample).patroni.expect("it is declared");
+    assert_eq!((unknown.tone, unknown.said_at), (Tone::Unknown, None), "never asked is unknown");
+
+    let member =
+        |name: &str, role| Member { name: name.to_owned(), role, state: "running".to_owned(), timeline: Some(3), lag: None, tags: Tags::default() };
+    let mut members = vec![member(EAST, MemberRole::Leader), member(REPLICA, MemberRole::Replica), member(WEST, MemberRole::SyncStandby)];
+    members[2].tags.nofailover = true;
+    let now = sample.picture().now;
+    let said = PatroniReading { at: now, by: id(EAST), members, paused: false, scheduled: None };
+    let mut says = |said: PatroniReading| {
+        let judgement = Judgement { health: Health::Ok, since: None, why: "it answers".to_owned() };
+        sample.observed.patroni.insert(id("user-database"), PatroniView { judgement, said: Some(said) });
+        page(&sample).patroni.expect("a word")
+    };
+    let well = says(said.clone());
+    assert_eq!((well.tone, well.said_at), (Tone::Ok, Some(now)));
+    assert_eq!(well.members[2], "pg-standby-west: sync_standby, running, timeline 3, nofailover");
+    let paused = says(PatroniReading { paused: true, ..said.clone() });
+    assert_eq!((paused.tone, paused.word.as_str()), (Tone::Watch, "paused"));
+    let mut other = said;
+    (other.members[0].role, other.members[1].role) = (MemberRole::Replica, MemberRole::Leader);
+    let differs = says(other);
+    assert!(differs.tone == Tone::Act && differs.says.contains(REPLICA) && differs.says.contains(EAST), "{differs:?}");
+}
+
+#[test]
+fn row_58_patroni_rejoins_its_nodes_so_that_is_not_offered() {
+    let mut sample = Sample::healthy();
+    sample.node(WEST).judgement = Judgement { health: Health::Down, since: None, why: "connection refused".to_owned() };
+    let offered = |sample: &Sample| page(sample).offers.iter().any(|offer| offer.does.starts_with("Rejoin"));
+    assert!(offered(&sample));
+    sample.estate.clusters[0].manager = Manager::Patroni;
+    assert!(!offered(&sample));
 }
 
 #[test]

@@ -69,9 +69,11 @@ impl Patroni {
             None => builder,
             Some(file) => {
                 let pem = std::fs::read(file).with_context(|| format!("cannot read the certificate file {}", file.display()))?;
-                builder.add_root_certificate(
-                    reqwest::Certificate::from_pem(&pem).with_context(|| format!("{} is no certificate in PEM", file.display()))?,
-                )
+                let authorities = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+                if authorities.is_empty() {
+                    bail!("{} holds no certificate in PEM", file.display());
+                }
+                authorities.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate)
             }
         };
         let client = client.build().context("the HTTP client of Patroni cannot be set up")?;

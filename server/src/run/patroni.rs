@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use engine::{
     databases::NodeRole,
     estate::Cluster,
-    failover::{Operation, StepState},
+    failover::{Operation, StepRecord},
     id::NodeId,
     patroni::Handover,
     time::Span,
@@ -80,7 +80,7 @@ impl Acting {
         if let Some(leads) = self.leads(cluster, candidate, after).await {
             return Ok(Done::because(format!("not asked: {leads}")));
         }
-        let was_at_it = operation.next_step().and_then(|at| operation.steps.get(at)).is_some_and(|record| record.state == StepState::Running);
+        let was_at_it = operation.next_step().and_then(|at| operation.steps.get(at)).is_some_and(StepRecord::was_interrupted);
         let mut end = deadline(timeout);
         let asked = if was_at_it {
             end = end.min(tokio::time::Instant::now() + LATE);

@@ -59,8 +59,9 @@ async fn row_58_patroni_is_asked_to_switch_over_and_left_alone_when_it_fails_ove
     let (state, text) = said(|action| matches!(action, Action::ProveStreaming { .. }));
     assert!(state == StepState::Done && text.contains("orders-east streams from orders-west on timeline 2"), "{text}");
     assert!(done.measured.recovery_time.is_some(), "a planned move is measured from the moment Patroni was asked");
-    // Seen without the product: what the nodes say themselves.
+    // Seen without the product: what the nodes say themselves, and where a client without a router comes out.
     assert_eq!(lab.writable().await, ["orders-west"]);
+    assert_eq!(lab.client_without_router(), format!("127.{}.2.40", lab.number));
     let report = load.stop();
     assert_eq!((report["missing"].as_u64(), report["acknowledged"].as_u64() > Some(50)), (Some(0), true), "{report}");
 
@@ -231,7 +232,7 @@ async fn row_58_a_patroni_that_nobody_declared_is_seen_and_nothing_is_touched() 
     let undeclared = |picture: &Picture| {
         complaints(picture).iter().any(|(severity, complaint)| matches!(complaint, Complaint::UndeclaredPatroni { .. } if *severity == Severity::Act))
     };
-    server.until("Patroni is seen at work", undeclared).await;
+    server.until("Patroni is seen at work, and who leads", |picture| undeclared(picture) && protected(picture)).await;
     for kind in [OperationKind::Switchover, OperationKind::Failover] {
         let plan = plan(&server.picture(), kind, Some("orders-west"));
         assert!(plan.hard_blockers().iter().any(|blocker| blocker.name() == "two-managers"), "{kind}: {:?}", plan.blockers);

@@ -73,7 +73,7 @@ pub async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> 
 pub struct Lab {
     home: tempfile::TempDir,
     folder: PathBuf,
-    number: u8,
+    pub number: u8,
 }
 
 impl Lab {
@@ -164,6 +164,20 @@ impl Lab {
     }
     pub async fn writable_soon(&self, node: &str) -> Vec<String> {
         until("it takes writes", async || Some(self.writable().await).filter(|found| found == &[node])).await
+    }
+
+    /// Where a client lands that knows all nodes and asks for the one that takes writes, as the README tells it to.
+    pub fn client_without_router(&self) -> String {
+        let hosts = NODES.map(|(_, place)| format!("127.{}.{place}.40", self.number)).join(",");
+        let login = format!("host={hosts} user=app dbname=orders connect_timeout=2 target_session_attrs=read-write");
+        let out = Command::new("psql")
+            .arg(login)
+            .args(["-XAtc", "select host(inet_server_addr())"])
+            .env("PGPASSWORD", self.secret("app"))
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", said(&out));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
     pub async fn promote_by_hand(&self, node: &str) {

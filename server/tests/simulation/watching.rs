@@ -246,6 +246,8 @@ fn put(observed: &mut Observations, sights: &Sights, subject: &Subject, target: 
             }
             observed.routers.insert(cluster.clone(), judgement);
         }
+        // In this world Lifeboat runs every cluster.
+        Subject::Patroni { .. } => {}
         Subject::Agent { region } => {
             observed.agents.insert(region.clone(), judgement);
         }
@@ -296,6 +298,7 @@ fn look(world: &mut World, subject: &Subject, now: Instant) -> (Outcome, Seen) {
             silent if silent.router_silent => (failed("no answer"), Seen::Nothing),
             cluster => (Outcome::Good, Seen::Routed(cluster.route.iter().cloned().collect())),
         },
+        Subject::Patroni { .. } => (failed("nobody runs Patroni here"), Seen::Nothing),
         Subject::Traffic { service } => match &world.controls[service] {
             control if control.silent => (failed("no answer"), Seen::Nothing),
             control => (Outcome::Good, Seen::Regions(control.on.clone())),
