@@ -210,6 +210,7 @@ impl World {
     pub fn down(&mut self, node: &str) {
         self.reading(node).at = ago(21);
         self.node(node).judgement = judged(Health::Down, ago(20), "3 of the last 3 probes failed, latest: connection refused");
+        self.node(node).last_attempt = Some((ago(1), Some("connection refused".to_owned())));
         self.node(node).host = Some(HostReading { at: ago(1), state: HostState::Gone });
     }
     pub fn agent_silent(&mut self, region: &str) {
