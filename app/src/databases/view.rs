@@ -156,7 +156,7 @@ impl ClusterPage {
             timeline: view.timeline(),
             offers: offers(picture, cluster, view, active.is_some()),
             nodes,
-            active: active.map(OperationLine::of),
+            active: active.map(|operation| OperationLine::in_picture(picture, operation)),
             past,
             switches: Vec::new(),
         })

@@ -113,6 +113,8 @@ fn observer(layout: &Layout, place: Place) -> anyhow::Result<(ObserverId, Machin
 fn server_config(layout: &Layout, map: Map) -> anyhow::Result<String> {
     let login = DatabaseLogin { user: "lifeboat".to_owned(), password_file: layout.secret_path("lifeboat") };
     let config = Config {
+        read_only: false,
+        proxy_sign_in: None,
         listen: Config::DEFAULT_LISTEN,
         data: layout.folder.join("dashboard"),
         estate: layout.folder.join("estate.toml"),
