@@ -7,10 +7,11 @@ use crate::{
 use engine::{
     automation::Verdict,
     failover::{Mode, OperationKind, Plan, State},
-    findings::Complaint,
+    findings::{Complaint, Severity},
     health::{Health, Judgement},
     id::Scope,
     journal::{Command, Event, Refusal, void_reasons},
+    notifications::{self, Topic},
     time::Span,
 };
 
@@ -299,7 +300,16 @@ fn row_90_a_read_only_server_asks_for_no_return_and_says_what_stands_still() {
             .collect()
     };
     assert!(stands(&realm).is_empty());
+    let told = |realm: &Realm| -> Vec<Severity> {
+        let incidents = notifications::incidents(&realm.picture(), &[]).into_iter();
+        incidents
+            .filter(|incident| matches!(&incident.key.topic, Topic::Failure(scope) if scope.name() == SHOP))
+            .map(|found| found.severity)
+            .collect()
+    };
+    assert_eq!(told(&realm), [Severity::Act], "it is being dealt with");
     realm.read_only = true;
+    assert_eq!(told(&realm), [Severity::Lost], "nobody deals with it from here");
     let said = stands(&realm);
     assert!(said.len() == 1 && said[0].contains("is running and does NOT go on") && said[0].contains(&begun.short()), "{said:?}");
     realm.say(Event::OperationInDoubt { id: begun, why: "as it was".to_owned() });
