@@ -34,7 +34,7 @@ pub fn operation_id() -> OperationId {
 }
 
 pub fn viewer(name: &str, roles: &[Role]) -> Viewer {
-    Viewer { name: id(name), roles: roles.iter().copied().collect() }
+    Viewer { name: id(name), roles: roles.iter().copied().collect(), read_only: false }
 }
 
 /// A picture that can still be changed.
@@ -43,6 +43,7 @@ pub struct Sample {
     pub estate: Estate,
     pub observed: Observations,
     pub records: Records,
+    pub read_only: bool,
 }
 
 impl Sample {
@@ -77,7 +78,7 @@ impl Sample {
         for region in &estate.regions {
             observed.agents.insert(region.id.clone(), well.clone());
         }
-        Self { now, estate, observed, records: Records::default() }
+        Self { now, estate, observed, records: Records::default(), read_only: false }
     }
 
     /// The primary died at 14:02:40, and its host saw it gone.
@@ -139,6 +140,7 @@ impl Sample {
             observed: Arc::new(self.observed.clone()),
             records: Arc::new(self.records.clone()),
             journal_break: None,
+            read_only: self.read_only,
         }
     }
 }

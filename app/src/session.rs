@@ -12,11 +12,21 @@ use std::collections::BTreeSet;
 pub struct Viewer {
     pub name: AccountName,
     pub roles: BTreeSet<Role>,
+    /// The server is read-only: whatever their roles, they may look.
+    pub read_only: bool,
 }
 
 impl Viewer {
     pub fn may(&self, permission: Permission) -> bool {
-        may(&self.roles, permission)
+        may(&self.roles, permission) && (!self.read_only || permission == Permission::Look)
+    }
+    /// Why they may not, for the place where the form would be.
+    pub fn barred(&self, permission: Permission) -> Option<String> {
+        if self.read_only && permission != Permission::Look {
+            return Some("This server is read-only: nobody acts here.".to_owned());
+        }
+        let roles: Vec<_> = permission.granted_to().iter().map(ToString::to_string).collect();
+        (!self.may(permission)).then(|| format!("That takes the role {}.", roles.join(" or ")))
     }
 }
 

@@ -226,6 +226,8 @@ pub enum Complaint {
     JournalBroken { break_: String },
     #[error("the {kind} {} stands IN DOUBT: {why}", operation.short())]
     OperationInDoubt { operation: OperationId, kind: String, why: String },
+    #[error("the {kind} {} is {state} and does NOT go on, for this server is read-only: it stands as it was left", operation.short())]
+    OperationStandsStill { operation: OperationId, kind: String, state: State },
     #[error("the last {kind} ({}) is {state} and nobody has taken note of it, so Lifeboat starts nothing there by itself", operation.short())]
     RunUnacknowledged { operation: OperationId, kind: String, state: State },
     #[error(

@@ -148,6 +148,31 @@ pub enum Command {
     },
 }
 
+/// By which means somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignInMeans {
+    #[default]
+    Password,
+    /// A proxy in front of the server says so.
+    Proxy,
+}
+
+impl std::fmt::Display for SignInMeans {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            SignInMeans::Password => "by password",
+            SignInMeans::Proxy => "by the proxy",
+        })
+    }
+}
+
+impl SignInMeans {
+    fn is_password(&self) -> bool {
+        *self == SignInMeans::Password
+    }
+}
+
 /// What happened. Facts only, in the past tense; what they mean for the records is `Records::apply`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
@@ -163,10 +188,14 @@ pub enum Event {
     },
     SignedIn {
         name: AccountName,
+        #[serde(default, skip_serializing_if = "SignInMeans::is_password")]
+        by: SignInMeans,
     },
     /// `name` is that of an account, whatever else was typed: people type passwords into the wrong field.
     SignInFailed {
         name: Option<AccountName>,
+        #[serde(default, skip_serializing_if = "SignInMeans::is_password")]
+        by: SignInMeans,
     },
     SignedOut {
         name: AccountName,

@@ -8,7 +8,7 @@ use crate::{
     dependencies,
     estate::{Cluster, Estate, Manager, Service},
     failover::{
-        Blocker, Change, Mode, Operation, OperationKind, Plan, evacuation,
+        Blocker, Change, Mode, Operation, OperationKind, Plan, State, evacuation,
         planning::{self, Facts},
         traffic,
     },
@@ -133,6 +133,8 @@ pub struct Picture {
     pub records: Arc<Records>,
     /// Where the journal's chain is broken, if it is. Shown on every page.
     pub journal_break: Option<String>,
+    /// Whoever holds it may only observe and show: nobody acts, the product itself included, and nothing that runs goes on.
+    pub read_only: bool,
 }
 
 impl Picture {
@@ -151,6 +153,10 @@ impl Picture {
     }
     pub fn operation(&self, id: &OperationId) -> Option<&Operation> {
         self.records.operations.get(id)
+    }
+    /// Whether an operation would go on if this were not read-only: nobody carries it out, and it says so.
+    pub fn stands_still(&self, operation: &Operation) -> bool {
+        self.read_only && matches!(operation.state, State::Approved | State::Running | State::Compensating)
     }
     pub fn exposure(&self, id: &ClusterId) -> Option<&Exposure> {
         self.records.exposures.get(id)

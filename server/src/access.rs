@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use tower_sessions::Session;
 
 pub mod login;
+pub mod proxy;
 pub mod setup;
 
 /// What a session holds: who, and the journal entry that last changed the account when it began.
@@ -43,7 +44,7 @@ pub async fn viewer_of(desk: &Desk, session: &Session) -> anyhow::Result<Option<
     };
     let picture = desk.picture();
     let account = picture.records.accounts.get(&held.name).filter(|account| account.enabled && account.changed == held.changed);
-    Ok(account.map(|account| Viewer { name: held.name, roles: account.roles.clone() }))
+    Ok(account.map(|account| Viewer { name: held.name, roles: account.roles.clone(), read_only: desk.is_read_only() }))
 }
 
 /// Hashes a password (argon2id, the library's parameters) off the async threads.

@@ -15,8 +15,10 @@ use std::{
 
 mod channels;
 mod database;
+mod proxy_sign_in;
 pub use channels::{Channel, Tls, http_address, mailbox};
 pub use database::{DatabaseLogin, DatabaseTls};
+pub use proxy_sign_in::{ProxySignIn, SHORTEST_SECRET as SHORTEST_PROXY_SECRET, header as proxy_header};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,13 @@ pub struct Config {
     /// The address people use where that is not `http://<listen>`; an `https://` one makes cookies Secure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+    /// Observes and shows, and nothing else: every command is refused, nothing is started or requested by itself, and what was
+    /// under way stands as it is. Observations are kept and people are told as ever.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Takes the word of a proxy in front of the server for who people are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_sign_in: Option<ProxySignIn>,
     /// File with the token of the host agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_token_file: Option<PathBuf>,
@@ -271,6 +280,10 @@ impl Config {
             key.secret_file = base.join(&key.secret_file);
             key.session_token_file = key.session_token_file.take().map(|file| base.join(file));
         }
+        if let Some(proxy) = &mut config.proxy_sign_in {
+            proxy.resolve(base);
+            proxy.check().with_context(|| format!("{}: [proxy_sign_in]", file.display()))?;
+        }
         for (name, channel) in &mut config.channel {
             channel.resolve(base);
             channel.check().with_context(|| format!("{}: [channel.{name}]", file.display()))?;
@@ -296,6 +309,11 @@ impl Config {
         let text = std::fs::read_to_string(&self.estate).with_context(|| format!("the estate {} cannot be read", self.estate.display()))?;
         let estate = Estate::from_toml(&text).with_context(|| format!("{} has a mistake", self.estate.display()))?;
         Ok((estate, text))
+    }
+
+    /// Whether the first account may be made by a link: not where nobody could use it, or nobody may change anything.
+    pub fn offers_set_up(&self) -> bool {
+        !self.read_only && self.proxy_sign_in.as_ref().is_none_or(|proxy| proxy.passwords)
     }
 
     /// Whether browsers reach the dashboard over TLS.

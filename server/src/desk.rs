@@ -62,6 +62,8 @@ pub struct Desk {
     channels: ArcSwap<Vec<ChannelFacts>>,
     /// Moves when deliveries were written or tried.
     deliveries: watch::Sender<()>,
+    /// Observes and shows, and refuses every command.
+    read_only: bool,
 }
 
 /// Why a command came to nothing.
@@ -94,7 +96,17 @@ impl Desk {
             replays: Arc::new(Semaphore::new(1)),
             channels: ArcSwap::default(),
             deliveries: watch::channel(()).0,
+            read_only: false,
         })
+    }
+
+    /// The same desk, at which nobody acts: every command is refused, and everything that acts by itself sees in each picture
+    /// that it must not. What is observed is recorded all the same. The command line has a desk of its own.
+    pub fn read_only(self) -> Self {
+        Self { read_only: true, ..self }
+    }
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     pub fn store(&self) -> &Store {
@@ -138,6 +150,7 @@ impl Desk {
             observed: self.observed.load_full().as_of(now),
             records: self.records.load_full(),
             journal_break: (**self.journal_break.load()).clone(),
+            read_only: self.read_only,
         }
     }
 
@@ -180,6 +193,10 @@ impl Desk {
     pub async fn act(&self, actor: &Actor, command: Command) -> Result<Vec<Entry>, ActError> {
         let mut walk = self.pen.lock().await;
         self.whole()?;
+        if self.read_only {
+            self.catch_up(&mut walk).await?;
+            return Err(self.refuse(&mut walk, actor, &command, Refusal::ReadOnly).await?);
+        }
         loop {
             self.catch_up(&mut walk).await?;
             let events = match journal::decide(&self.records.load(), actor, &command, now()) {

@@ -1,15 +1,22 @@
 //! What every request passes: who it is, where strangers may go, and the headers every answer carries.
 
-use crate::{access, router::AppState};
+use crate::{
+    access::{
+        self,
+        proxy::{self, ByProxy, Said},
+    },
+    router::AppState,
+};
 use app::{fault::Fault, session::Viewer};
 use axum::{
     body::{Body, to_bytes},
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use http::{HeaderValue, Method, StatusCode, header};
 use leptos::prelude::Owner;
+use std::net::SocketAddr;
 use tower_sessions::Session;
 
 /// Paths that need no sign-in. Everything else does, also what is added tomorrow.
@@ -20,19 +27,42 @@ fn is_public(path: &str) -> bool {
         || ["/pkg/", "/fonts/"].iter().any(|folder| path.starts_with(folder))
 }
 
-/// Finds out who asks, for pages and server functions to read as `Option<Viewer>`; sends strangers to the sign-in page.
+/// Finds out who asks, for pages and server functions to read as `Option<Viewer>`; sends strangers to the sign-in page. Whoever
+/// comes by the proxy is whom it names, whatever session they bring along.
 pub async fn identify(State(state): State<AppState>, session: Session, mut request: Request, next: Next) -> Response {
-    let viewer = match access::viewer_of(&state.desk, &session).await {
-        Ok(viewer) => viewer,
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "sessions cannot be read");
-            return (StatusCode::SERVICE_UNAVAILABLE, "Lifeboat cannot read its sessions. `lifeboat status` on the server works without signing in.")
-                .into_response();
-        }
-    };
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let said = state.proxy.as_ref().map_or(Said::Nothing, |proxy| proxy.says(request.headers(), peer));
+    let takes_passwords = state.proxy.as_ref().is_none_or(|proxy| proxy.takes_passwords());
     let path = request.uri().path();
-    if viewer.is_none() && !is_public(path) {
-        return stranger(&request);
+    if !takes_passwords && matches!(path, "/login" | "/setup") {
+        return proxy::only_by_proxy();
+    }
+    let viewer = match (&state.proxy, said) {
+        (_, Said::Unclear(why)) => return proxy::unclear(&why),
+        (Some(_), Said::Name(_)) if !proxy::says_where_from(request.method(), request.headers()) => {
+            return (StatusCode::FORBIDDEN, "say where this comes from: a request that changes something needs the header Origin").into_response();
+        }
+        (Some(proxy), Said::Name(name)) => {
+            let viewer = match proxy.let_in(&state.desk, &name).await {
+                Ok(viewer) => Some(viewer),
+                Err(_) if is_public(path) => None,
+                Err(turned_away) => return turned_away,
+            };
+            request.extensions_mut().insert(ByProxy(name));
+            viewer
+        }
+        _ if takes_passwords => match access::viewer_of(&state.desk, &session).await {
+            Ok(viewer) => viewer,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "sessions cannot be read");
+                let says = "Lifeboat cannot read its sessions. `lifeboat status` on the server works without signing in.";
+                return (StatusCode::SERVICE_UNAVAILABLE, says).into_response();
+            }
+        },
+        _ => None,
+    };
+    if viewer.is_none() && !is_public(request.uri().path()) {
+        return if takes_passwords { stranger(&request) } else { proxy::only_by_proxy() };
     }
     request.extensions_mut().insert::<Option<Viewer>>(viewer);
     next.run(request).await

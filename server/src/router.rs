@@ -3,6 +3,7 @@
 use crate::{
     access::{
         login,
+        proxy::Proxy,
         setup::{self, SetupToken},
     },
     desk::Desk,
@@ -33,6 +34,8 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 pub struct AppState {
     pub desk: Arc<Desk>,
     pub setup: Arc<SetupToken>,
+    /// Whose word is taken for who people are, besides passwords or instead of them.
+    pub proxy: Option<Arc<Proxy>>,
     pub leptos: LeptosOptions,
     /// Browsers come over TLS.
     pub https: bool,

@@ -31,7 +31,7 @@ pub use crash::CrashAt;
 use needs::{Hands, Ledger};
 
 /// Starts the executor: it takes up what was running when the server stopped, and everything that is approved from now on.
-/// What is returned is its task, which ends only where it has failed.
+/// What is returned is its task, which ends only where it has failed. At a read-only desk it carries nothing out.
 pub fn start(desk: Arc<Desk>, connections: Arc<Connections>, crash_at: Option<CrashAt>) -> JoinHandle<()> {
     leftovers::keep_ending(desk.clone(), connections.clone());
     let ledger = desk.clone();
@@ -90,9 +90,9 @@ async fn watched<L: Ledger>(ledger: Arc<L>, taken: Taken, work: JoinHandle<anyho
 }
 
 /// What runs goes on at once: its steps look at the world themselves. What is only approved is checked once more before
-/// it starts, and for that enough must have been seen.
+/// it starts, and for that enough must have been seen. Where nobody may act, nothing goes on.
 fn may_work_on(picture: &Picture, operation: &Operation) -> bool {
-    operation.state.is_running() || (operation.state == State::Approved && picture.is_settled(&operation.plan.scope()))
+    !picture.read_only && (operation.state.is_running() || (operation.state == State::Approved && picture.is_settled(&operation.plan.scope())))
 }
 
 /// A request that rests on facts which have changed is void at once, not when somebody tries to approve it.
@@ -107,7 +107,7 @@ async fn void_stale_requests(ledger: &impl Ledger, picture: &Picture) {
             })
             .collect()
     };
-    if picture.journal_break.is_some() || stale(picture).is_empty() {
+    if picture.journal_break.is_some() || picture.read_only || stale(picture).is_empty() {
         return;
     }
     if let Err(error) = ledger.record(&Actor::Lifeboat, stale).await {

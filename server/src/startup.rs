@@ -1,7 +1,7 @@
 //! From a configuration to a running server, and its orderly end.
 
 use crate::{
-    access::setup::SetupToken,
+    access::{proxy::Proxy, setup::SetupToken},
     api::{self, Api, Tokens},
     config::Config,
     connections::Connections,
@@ -48,6 +48,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     let connections = Arc::new(Connections::new(&config, &estate)?);
     let tokens = Tokens::read(&config, &estate)?;
     let channels = Channels::new(&config, &estate.name)?;
+    let proxy = config.proxy_sign_in.as_ref().map(Proxy::new).transpose()?.map(Arc::new);
     let site = find_site(&config)?;
     let _lock = lock(&config.data)?;
     let listener = listen(config.listen, "listen").await?;
@@ -58,7 +59,8 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     let store = Store::open(&config.data).await?;
     let loaded =
         Event::EstateLoaded { name: estate.name.clone(), services: estate.services.len(), clusters: estate.clusters.len(), sha256: hex(&text) };
-    let desk = Arc::new(Desk::open(store, estate).await?);
+    let desk = Desk::open(store, estate).await?;
+    let desk = Arc::new(if config.read_only { desk.read_only() } else { desk });
     if let Some(broken) = desk.picture().journal_break {
         tracing::error!(broken, "the journal is broken; the dashboard shows what it can and accepts nothing");
     } else {
@@ -73,12 +75,12 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     keep_house(desk.clone());
 
     let (end, ending) = tokio::sync::watch::channel(false);
-    let setup = Arc::new(SetupToken::if_needed(&desk));
+    let setup = Arc::new(if config.offers_set_up() { SetupToken::if_needed(&desk) } else { SetupToken::default() });
     let address = config.public_url.clone().unwrap_or_else(|| format!("http://{}", listener.local_addr().unwrap_or(config.listen)));
     notify::start(desk.clone(), channels, address.clone()).await?;
     let stop = StopSignals::listen()?;
-    announce(&address, &setup);
-    let state = AppState { desk: desk.clone(), setup, leptos: site.options(config.listen), https: config.is_https(), ending };
+    announce(&address, &setup, &desk);
+    let state = AppState { desk: desk.clone(), setup, proxy, leptos: site.options(config.listen), https: config.is_https(), ending };
     if let Some(machines) = machines {
         let service = api::router(api.clone());
         tokio::spawn(async move {
@@ -119,10 +121,17 @@ async fn fails(task: JoinHandle<()>, what: &str) -> anyhow::Error {
     }
 }
 
-fn announce(address: &str, setup: &SetupToken) {
+fn announce(address: &str, setup: &SetupToken, desk: &Desk) {
     println!("Lifeboat: {address}");
-    if let Some(token) = setup.value() {
-        println!("No account exists yet. Make the first one, once, at: {address}/setup?token={token}");
+    if desk.is_read_only() {
+        println!("READ-ONLY: it observes and shows; nobody acts here, Lifeboat itself included.");
+    }
+    match setup.value() {
+        Some(token) => println!("No account exists yet. Make the first one, once, at: {address}/setup?token={token}"),
+        None if desk.picture().records.accounts.is_empty() => {
+            println!("No account exists yet. Make the first one on the command line: lifeboat user add NAME --role admin");
+        }
+        None => {}
     }
 }
 

@@ -123,7 +123,14 @@ fn wavered(book: &mut Book) {
 }
 
 fn picture(book: &Book, estate: &Arc<Estate>, seen: &Observations, now: Instant) -> Picture {
-    Picture { now, estate: estate.clone(), observed: Arc::new(seen.clone()), records: Arc::new(book.records.clone()), journal_break: None }
+    Picture {
+        now,
+        estate: estate.clone(),
+        observed: Arc::new(seen.clone()),
+        records: Arc::new(book.records.clone()),
+        journal_break: None,
+        read_only: false,
+    }
 }
 
 /// What Lifeboat itself decides about it; what it would request is left to the scene.

@@ -12,7 +12,7 @@ use engine::{
     failover::{Action, Measured, OperationKind, StepState},
     health::{Health, Judgement, failed_regions},
     id::OperationId,
-    journal::{Entry, Event, Subject},
+    journal::{Entry, Event, SignInMeans, Subject},
     picture::{Observations, Picture},
     time::{Instant, Span},
 };
@@ -151,14 +151,15 @@ impl Scene {
             seen.clusters.values_mut().for_each(|cluster| cluster.failed_regions = failed.clone());
         }
         let journal_break = (self == Scene::JournalBroken).then(|| "entry 7 was changed: its text does not have the hash it carries".to_owned());
-        (Picture { now, estate, observed: Arc::new(seen), records: Arc::new(book.records), journal_break }, book.entries)
+        (Picture { now, estate, observed: Arc::new(seen), records: Arc::new(book.records), journal_break, read_only: false }, book.entries)
     }
 
     /// An operation up to the point this scene shows.
     fn operate(self, book: &mut Book, estate: &Arc<Estate>, seen: Observations, fell: Instant, now: Instant) {
         let kind = if self == Scene::Failed { OperationKind::Switchover } else { OperationKind::Failover };
         let cluster = "user-database".parse().unwrap();
-        let picture = Picture { now, estate: estate.clone(), observed: Arc::new(seen), records: Arc::default(), journal_break: None };
+        let picture =
+            Picture { now, estate: estate.clone(), observed: Arc::new(seen), records: Arc::default(), journal_break: None, read_only: false };
         let plan = picture.plan(kind, &cluster, None).unwrap();
         let steps = plan.steps.clone();
         let id = OperationId("0193a5c2-7d1e-7b3a-9c44-5f2e8a6b1d07".parse().unwrap());
@@ -244,8 +245,8 @@ fn opening(estate: &Estate, at: Instant) -> Book {
     for (name, role) in [("olga", Role::Operator), ("oskar", Role::Operator), ("anna", Role::Approver), ("vera", Role::Viewer)] {
         book.wait(Span::from_secs(3)).shell(Event::AccountAdded { name: name.parse().unwrap(), roles: BTreeSet::from([role]) });
     }
-    book.wait(Span::from_mins(7)).person("olga", Event::SignedIn { name: "olga".parse().unwrap() });
-    book.wait(Span::from_mins(2)).lifeboat(Event::SignInFailed { name: None });
+    book.wait(Span::from_mins(7)).person("olga", Event::SignedIn { name: "olga".parse().unwrap(), by: SignInMeans::Password });
+    book.wait(Span::from_mins(2)).lifeboat(Event::SignInFailed { name: None, by: SignInMeans::Password });
     for service in estate.services.iter().filter(|service| service.traffic.is_some()) {
         book.lifeboat(Event::TrafficAdopted { service: service.id.clone(), regions: world::home(service) });
     }

@@ -26,7 +26,7 @@ pub fn viewer(name: &str) -> Viewer {
         "adam" => Role::Admin,
         _ => Role::Operator,
     };
-    Viewer { name: name.parse().unwrap(), roles: BTreeSet::from([role]) }
+    Viewer { name: name.parse().unwrap(), roles: BTreeSet::from([role]), read_only: false }
 }
 
 /// The guide's platform as the lab has it.

@@ -167,7 +167,7 @@ impl ClusterPage {
             details: view.nodes.iter().map(|node| DetailRow::of(node, &picture.estate.detection_of(cluster), picture.now)).collect(),
             complaints: details::complaints(picture, cluster),
             nodes,
-            active: active.map(OperationLine::of),
+            active: active.map(|operation| OperationLine::in_picture(picture, operation)),
             past,
             switches: Vec::new(),
         })

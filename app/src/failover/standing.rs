@@ -145,7 +145,7 @@ pub fn protection(picture: &Picture, service: &Service, exposed_data: &BTreeMap<
 
 /// What Lifeboat does, or would do, by itself; and what holds it back.
 pub fn automation(picture: &Picture, scope: &Scope, strategy: Option<&Strategy>) -> Shield {
-    if picture.records.holder_of(scope).is_some() {
+    if picture.records.holder_of(scope).is_some() && !picture.read_only {
         return because(Tone::Watch, "stands back", None, vec!["an operation answers it".to_owned()]);
     }
     if let Some(case) = picture.records.cases.get(scope) {

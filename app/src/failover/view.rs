@@ -186,7 +186,7 @@ impl Waiting {
         let own = operation.requested.by == viewer.name;
         acts.retain(|act| act.verb == Verb::Approve || (act.verb == Verb::Decline && !own));
         Self {
-            line: OperationLine::of(operation),
+            line: OperationLine::in_picture(picture, operation),
             reason: operation.requested.reason.clone(),
             loss: words::loss_in_words(plan.kind, &plan.loss),
             loses: !plan.loss.is_zero(),
@@ -205,7 +205,7 @@ impl Run {
             State::InDoubt => operation.outcome.clone(),
             _ => operation.next_step().map(|step| words::step_of(&operation.plan, &operation.plan.steps[step].action)),
         };
-        Self { line: OperationLine::of(operation), clock: Clock::expecting(picture, operation), does }
+        Self { line: OperationLine::in_picture(picture, operation), clock: Clock::expecting(picture, operation), does }
     }
 }
 

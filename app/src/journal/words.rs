@@ -118,9 +118,11 @@ pub fn in_words(event: &Event) -> String {
             let (from, to) = (from.format("%Y-%m-%d %H:%M:%S"), to.format("%Y-%m-%d %H:%M:%S UTC"));
             format!("The clock JUMPED from {from} to {to}: what was under way is not measured, and waiting times begin anew")
         }
-        Event::SignedIn { name } => format!("{name} signed in"),
-        Event::SignInFailed { name: Some(name) } => format!("Somebody failed to sign in as {name}"),
-        Event::SignInFailed { name: None } => "Somebody failed to sign in with a name that no account has".to_owned(),
+        Event::SignedIn { name, by } => format!("{name} signed in {by}"),
+        Event::SignInFailed { name, by } => {
+            let whom = name.as_ref().map_or("with a name that no account has".to_owned(), |name| format!("as {name}"));
+            format!("Somebody failed to sign in {whom}, {by}")
+        }
         Event::SignedOut { name } => format!("{name} signed out"),
         Event::AccountAdded { name, roles } => format!("The account {name} was made, {}", with_roles(roles)),
         Event::RolesSet { name, roles } => format!("The account {name} is now {}", with_roles(roles)),

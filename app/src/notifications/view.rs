@@ -106,8 +106,8 @@ impl Telling {
             open,
             over,
             deliveries: notifications.deliveries.into_iter().map(DeliveryLine::of).collect(),
-            barred_from_tests: barred(viewer, Permission::TestChannels),
-            barred_from_acknowledging: barred(viewer, Permission::Restrain),
+            barred_from_tests: viewer.barred(Permission::TestChannels),
+            barred_from_acknowledging: viewer.barred(Permission::Restrain),
         }
     }
 }
@@ -250,11 +250,6 @@ fn came(outcome: Outcome) -> (Tone, &'static str) {
         Outcome::Delivered(_) => (Tone::Ok, "delivered"),
         Outcome::GivenUp(_) => (Tone::Act, "given up"),
     }
-}
-
-fn barred(viewer: &Viewer, permission: Permission) -> Option<String> {
-    let roles: Vec<_> = permission.granted_to().iter().map(ToString::to_string).collect();
-    (!viewer.may(permission)).then(|| format!("That takes the role {}.", roles.join(" or ")))
 }
 
 #[cfg(test)]

@@ -137,6 +137,9 @@ fn consent(verb: Verb, operation: &Operation) -> Option<String> {
 }
 
 fn barred(verb: Verb, operation: &Operation, viewer: &Viewer, changed: &[String]) -> Option<String> {
+    if viewer.read_only {
+        return viewer.barred(verb.permission());
+    }
     if verb == Verb::Approve && operation.requested.by == viewer.name {
         return Some("You requested it; another person must approve it.".to_owned());
     }
@@ -150,9 +153,8 @@ fn barred(verb: Verb, operation: &Operation, viewer: &Viewer, changed: &[String]
         Permission::RequestOperation if operation.mode() == Mode::Test => Permission::Rehearse,
         other => other,
     };
-    if !viewer.may(permission) {
-        let roles: Vec<_> = permission.granted_to().iter().map(ToString::to_string).collect();
-        return Some(format!("That takes the role {}.", roles.join(" or ")));
+    if let Some(why) = viewer.barred(permission) {
+        return Some(why);
     }
     if verb == Verb::Approve && !changed.is_empty() {
         return Some("What it rests on has changed, or is not known now, so it cannot be approved as it stands.".to_owned());

@@ -83,6 +83,11 @@ impl Clock {
         Some(Self { expected: clock.latest.and_then(|_| expected()), ..clock })
     }
 
+    /// The same, where nobody works towards an end.
+    pub fn without_an_end(self) -> Self {
+        Self { latest: None, expected: None, ..self }
+    }
+
     /// How long clients have been, or were, without writes.
     pub fn elapsed(&self, now: Instant) -> Span {
         Span::between(self.from, self.until.unwrap_or(now))

@@ -68,6 +68,15 @@ impl OperationLine {
         }
     }
 
+    /// As it stands in a picture: what nobody carries out does not run.
+    pub fn in_picture(picture: &Picture, operation: &Operation) -> Self {
+        let mut line = Self::of(operation);
+        if picture.stands_still(operation) {
+            (line.running, line.tone, line.state) = (false, Tone::Act, format!("{}, STANDS STILL", operation.state));
+        }
+        line
+    }
+
     /// The page of what it is about.
     pub fn about_href(&self) -> String {
         about_href(&self.scope)
@@ -100,7 +109,13 @@ pub fn tone(operation: &Operation) -> Tone {
 
 /// The active operations, those that ask most of a person first.
 pub fn active(picture: &Picture) -> Vec<OperationLine> {
-    let mut lines: Vec<_> = picture.records.operations.values().filter(|operation| operation.state.is_active()).map(OperationLine::of).collect();
+    let mut lines: Vec<_> = picture
+        .records
+        .operations
+        .values()
+        .filter(|operation| operation.state.is_active())
+        .map(|operation| OperationLine::in_picture(picture, operation))
+        .collect();
     lines.sort_by(|a, b| b.tone.cmp(&a.tone).then(b.id.cmp(&a.id)));
     lines
 }

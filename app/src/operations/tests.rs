@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     sample::{Sample, at, id, operation_id, viewer},
+    session::Viewer,
     ui::state::Tone,
 };
 use engine::{
@@ -92,6 +93,24 @@ fn a_running_operation_shows_every_step_with_what_was_seen() {
     assert!(page.steps[2].running && page.steps[2].took.is_none());
     assert_eq!((page.steps[3].attempts, page.steps[3].tone), (0, Tone::Unknown));
     assert!(page.measured.iter().all(|row| row.verdict == Verdict::NotYet), "{:?}", page.measured);
+}
+
+/// Row 90: nobody carries out what was under way when the server became read-only.
+#[test]
+fn what_stands_still_promises_no_end_and_offers_nothing() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    run(&mut sample, &plan, 1);
+    sample.happens("Lifeboat", at("14:03:13"), Event::StepStarted { id: operation_id(), step: 2 });
+    assert!(page(&sample).clock.is_some_and(|clock| clock.ends().is_some()));
+    sample.read_only = true;
+    let oskar = Viewer { read_only: true, ..viewer("oskar", &[Role::Operator]) };
+    let page = OperationPage::of(&sample.picture(), &oskar, &operation_id(), &[]).expect("the operation");
+    assert_eq!((page.line.state.as_str(), page.line.tone, page.line.running), ("running, STANDS STILL", Tone::Act, false));
+    assert_eq!((page.steps[2].state.as_str(), page.steps[2].running), ("NOT KNOWN", false));
+    assert!(page.clock.is_some_and(|clock| clock.ends().is_none() && clock.until.is_none()), "the outage lasts, and nothing works towards its end");
+    assert_eq!(page.explained, super::words::STANDS_STILL);
+    assert!(page.acts.iter().all(|act| act.barred.as_deref() == Some("This server is read-only: nobody acts here.")), "{:?}", page.acts);
 }
 
 #[test]

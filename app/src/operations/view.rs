@@ -175,20 +175,21 @@ impl OperationPage {
     /// `entries` are the journal's about this operation, newest first. `None` where there is no such operation.
     pub fn of(picture: &Picture, viewer: &Viewer, id: &OperationId, entries: &[Entry]) -> Option<Self> {
         let operation = picture.operation(id)?;
-        let plan = &operation.plan;
+        let (plan, still) = (&operation.plan, picture.stands_still(operation));
         let changed = changed(picture, operation);
+        let seen = |operation: &Operation| OperationLine::in_picture(picture, operation);
         let rules: Vec<String> = plan.rules_to_break().iter().map(ToString::to_string).collect();
         let rules_broken = operation.overridden.iter().filter(|check| rules.contains(check)).cloned().collect::<Vec<_>>();
         Some(Self {
             now: picture.now,
-            line: OperationLine::of(operation),
-            explained: words::state_explained(operation.state, plan.mode()).to_owned(),
+            line: seen(operation),
+            explained: if still { words::STANDS_STILL } else { words::state_explained(operation.state, plan.mode()) }.to_owned(),
             outcome: operation.outcome.clone(),
             plan_hash: operation.plan_hash.clone(),
             requested: (&operation.requested).into(),
             approvals: operation.approvals.iter().map(Agreed::from).collect(),
             approvals_needed: if plan.requires_approval() { plan.approvals } else { 0 },
-            commit: CommitRow::of(picture, operation),
+            commit: CommitRow::of(picture, operation).filter(|_| !still),
             committed: operation.committed.as_ref().map(Agreed::from),
             plan_href: words::plan_href(plan),
             mode: operation.mode().to_string(),
@@ -201,15 +202,15 @@ impl OperationPage {
             overridden: operation.overridden.iter().filter(|check| !rules_broken.contains(check)).chain(&plan.passed_over).cloned().collect(),
             rules_broken,
             affected: plan.affected.iter().map(ToString::to_string).collect(),
-            clock: Clock::expecting(picture, operation),
+            clock: Clock::expecting(picture, operation).map(|clock| if still { clock.without_an_end() } else { clock }),
             measured: verdict::of(operation),
-            steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(operation, step, record)).collect(),
+            steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(picture, operation, step, record)).collect(),
             acts: acts::of(operation, viewer, &changed),
             changed,
             history: operation.history.iter().map(|(at, state)| Passage { at: *at, state: state.to_string() }).collect(),
             journal: entries.iter().map(JournalLine::of).collect(),
-            part_of: operation.parent.and_then(|whole| picture.operation(&whole)).map(OperationLine::of),
-            members: picture.records.operations.values().filter(|member| member.parent == Some(*id)).map(OperationLine::of).collect(),
+            part_of: operation.parent.and_then(|whole| picture.operation(&whole)).map(seen),
+            members: picture.records.operations.values().filter(|member| member.parent == Some(*id)).map(seen).collect(),
         })
     }
 }
@@ -226,9 +227,9 @@ pub(crate) fn changed(picture: &Picture, operation: &Operation) -> Vec<String> {
 }
 
 impl StepRow {
-    fn of(of: &Operation, step: &Step, record: &StepRecord) -> Self {
+    fn of(picture: &Picture, of: &Operation, step: &Step, record: &StepRecord) -> Self {
         // A step that was started and never seen to end does not run while the operation stands still: nobody knows.
-        let lost_sight = record.state == StepState::Running && !of.state.is_running();
+        let lost_sight = record.state == StepState::Running && (picture.stands_still(of) || !of.state.is_running());
         let running = record.state == StepState::Running && !lost_sight;
         Self {
             does: words::step_of(&of.plan, &step.action),

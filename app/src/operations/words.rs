@@ -331,6 +331,10 @@ pub fn step_state_in_words(state: StepState) -> &'static str {
     }
 }
 
+/// What it means that nobody carries out what the journal says is under way.
+pub const STANDS_STILL: &str =
+    "This server is read-only, so nobody carries it out: it stands as it was left, and what it was at may have taken effect.";
+
 /// What the state of an operation means for the person who looks at it. A test changes nothing, and proves nothing for later.
 pub fn state_explained(state: State, mode: Mode) -> &'static str {
     match (state, mode) {

@@ -245,6 +245,7 @@ pub fn about(about: &About) -> (String, String) {
 /// its own.
 pub fn href(finding: &Finding) -> String {
     if let Complaint::OperationInDoubt { operation, .. }
+    | Complaint::OperationStandsStill { operation, .. }
     | Complaint::RunUnacknowledged { operation, .. }
     | Complaint::SafetyRulesBroken { operation, .. } = &finding.complaint
     {

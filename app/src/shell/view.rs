@@ -2,6 +2,7 @@
 
 use crate::ui::state::Tone;
 use engine::{
+    automation::Hold,
     failover::{Operation, State},
     id::OperationId,
     journal::Exposure,
@@ -84,7 +85,7 @@ impl StripView {
             .records
             .operations
             .values()
-            .filter(|operation| matches!(operation.state, State::Approved | State::Running | State::Compensating))
+            .filter(|operation| matches!(operation.state, State::Approved | State::Running | State::Compensating) && !picture.read_only)
             .map(|operation| Running {
                 id: operation.id,
                 what: format!("{} of {}", operation.plan.kind, operation.plan.scope().name()),
@@ -138,7 +139,7 @@ impl RulesBroken {
 impl Automation {
     fn of(picture: &Picture) -> Option<Self> {
         let estate = &picture.estate;
-        if estate.clusters.is_empty() && !estate.services.iter().any(|service| service.traffic.is_some()) {
+        if !picture.read_only && estate.clusters.is_empty() && !estate.services.iter().any(|service| service.traffic.is_some()) {
             return None;
         }
         let in_force = picture.records.restraints.iter().filter(|(_, held)| !held.is_over(picture.now));
@@ -147,6 +148,7 @@ impl Automation {
             let (word, by) = ("blackout window".to_owned(), "the estate".to_owned());
             (2, RestraintLine { tone: Tone::Watch, word, by, since: Some(window.from), until: Some(window.until), reason: window.reason.clone() })
         }));
+        lines.extend(picture.read_only.then(|| (0, RestraintLine::read_only())));
         // The weightiest first; of equals the one that stands longest.
         lines.sort_by_key(|(rank, line)| (*rank, line.since));
         let restraints: Vec<RestraintLine> = lines.into_iter().map(|(_, line)| line).collect();
@@ -168,6 +170,11 @@ fn rank(what: &Restraint) -> u8 {
 }
 
 impl RestraintLine {
+    fn read_only() -> Self {
+        let (word, by) = ("READ-ONLY: nobody acts here".to_owned(), "the configuration".to_owned());
+        let reason = Hold::ReadOnly.to_string();
+        Self { tone: Tone::Watch, word, by, since: None, until: None, reason }
+    }
     fn of(what: &Restraint, held: &Held) -> Self {
         let (tone, word) = match what {
             Restraint::MasterSwitch => (Tone::Act, "master switch off".to_owned()),

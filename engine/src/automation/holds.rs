@@ -21,6 +21,8 @@ const MOST_VOIDED: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "hold")]
 pub enum Hold {
+    #[error("this server is read-only: it observes and shows, and neither starts nor requests anything")]
+    ReadOnly,
     #[error("{}{}: {reason} ({by})", what.in_words(), until.map(|until| format!(" until {}", until.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default())]
     Restrained { what: Restraint, by: String, until: Option<Instant>, reason: String },
     #[error("the wait of {wait} after the verdict is over at {}", until.format("%H:%M:%S UTC"))]
@@ -61,6 +63,7 @@ impl Hold {
     /// The kind of hold without its details: what makes one decision another.
     pub(super) fn name(&self) -> String {
         match self {
+            Hold::ReadOnly => "read-only".to_owned(),
             Hold::Restrained { what, .. } => what.to_string(),
             Hold::Waiting { .. } => "waiting".to_owned(),
             Hold::Cooldown { .. } => "cooldown".to_owned(),
@@ -157,9 +160,9 @@ pub fn held_since(picture: &Picture, operation: &Operation) -> Vec<Hold> {
 }
 
 /// What keeps the product from moving the clients of a service by itself, also in the middle of an operation: the master
-/// switch, and a pause of everything or of the service.
+/// switch, a pause of everything or of the service, and being read-only.
 pub fn held_from_moving(picture: &Picture, service: &ServiceId) -> Vec<Hold> {
-    let stops = |hold: &Hold| matches!(hold, Hold::Restrained { what: Restraint::MasterSwitch | Restraint::Pause(_), .. });
+    let stops = |hold: &Hold| matches!(hold, Hold::ReadOnly | Hold::Restrained { what: Restraint::MasterSwitch | Restraint::Pause(_), .. });
     restrained(picture, &[Scope::Service(service.clone())]).into_iter().filter(stops).collect()
 }
 
@@ -170,9 +173,9 @@ pub(super) fn restrained(picture: &Picture, scopes: &[Scope]) -> Vec<Hold> {
         Restraint::Tests => false,
     };
     let in_force = picture.records.restraints.iter().filter(|(what, held)| applies(what) && !held.is_over(picture.now));
-    in_force
-        .map(|(what, held)| Hold::Restrained { what: what.clone(), by: held.by.to_string(), until: held.until, reason: held.reason.clone() })
-        .collect()
+    let restraints =
+        in_force.map(|(what, held)| Hold::Restrained { what: what.clone(), by: held.by.to_string(), until: held.until, reason: held.reason.clone() });
+    picture.read_only.then_some(Hold::ReadOnly).into_iter().chain(restraints).collect()
 }
 
 /// Everything that holds the product back from carrying out `plan`, not only the first thing.

@@ -12,10 +12,13 @@ use std::collections::BTreeMap;
 pub(super) fn findings(picture: &Picture) -> Vec<Finding> {
     let operations = || picture.records.operations.values();
     let doubts = operations().filter(|operation| operation.state == State::InDoubt).filter_map(in_doubt);
+    // What is a part of something larger is said with that.
+    let stands = |operation: &&Operation| picture.stands_still(operation) && operation.parent.is_none();
+    let still = operations().filter(stands).map(stands_still);
     let runs = runs_to_acknowledge(picture).into_iter().map(unacknowledged);
     // What breaks a rule as a part of something larger is said with that.
     let broken = operations().filter(|operation| operation.state.is_active() && operation.parent.is_none()).filter_map(rules_broken);
-    doubts.chain(runs).chain(broken).collect()
+    doubts.chain(still).chain(runs).chain(broken).collect()
 }
 
 /// The runs that ended badly and hold automation back: the last one on each cluster, service or region, as long as nobody
@@ -43,6 +46,12 @@ fn in_doubt(operation: &Operation) -> Option<Finding> {
     let complaint = Complaint::OperationInDoubt { operation: operation.id, kind: operation.plan.kind.to_string(), why };
     let since = operation.history.last().map(|(at, _)| *at);
     (!matches!(about, About::Cluster(_))).then_some(Finding { severity: Severity::Act, about, complaint, since })
+}
+
+fn stands_still(operation: &Operation) -> Finding {
+    let complaint = Complaint::OperationStandsStill { operation: operation.id, kind: operation.plan.kind.to_string(), state: operation.state };
+    let since = operation.history.last().map(|(at, _)| *at);
+    Finding { severity: Severity::Act, about: about_of(operation), complaint, since }
 }
 
 fn unacknowledged(operation: &Operation) -> Finding {

@@ -196,6 +196,10 @@ impl Complaint {
             Complaint::OperationInDoubt { .. } => {
                 "Open the operation, compare each step with the real state of the nodes, then resume it or close it with a reason.".to_owned()
             }
+            Complaint::OperationStandsStill { .. } => {
+                "Compare its steps with the real state of the world. Start the server that may act, without `read_only`, and it goes on; or finish it by hand."
+                    .to_owned()
+            }
             Complaint::RunUnacknowledged { .. } => {
                 "Read what happened, put right what is left, and acknowledge it: then Lifeboat may act there again.".to_owned()
             }

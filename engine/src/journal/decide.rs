@@ -15,6 +15,11 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case", tag = "refusal")]
 pub enum Refusal {
+    /// Said by the server before anything is decided.
+    #[error(
+        "this server is read-only (`read_only = true` in its configuration): nobody acts here, whatever their role. Act on the server that may, or by hand: the offline pack says how"
+    )]
+    ReadOnly,
     #[error("{who} may not {permission}; that takes the role {}", roles.iter().map(Role::to_string).collect::<Vec<_>>().join(" or "))]
     NotAllowed { who: String, permission: Permission, roles: Vec<Role> },
     #[error(

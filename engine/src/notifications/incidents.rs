@@ -118,7 +118,8 @@ impl Found<'_> {
             };
             let cause = case.decision.holds.iter().find_map(cause);
             let holder = self.survey.holder_of(scope);
-            let is_dealt_with = case.decision.verdict == Verdict::Start || holder.is_some_and(|holder| holder.state.is_running());
+            let runs = holder.is_some_and(|holder| holder.state.is_running());
+            let is_dealt_with = !self.picture.read_only && (case.decision.verdict == Verdict::Start || runs);
             let severity = if is_dealt_with { Severity::Act } else { Severity::Lost };
             let told = cause.as_ref().filter(|cluster| cause::is_in_trouble(&self.survey, cluster));
             let caused = told.map(|cluster| Hush::Follows { from: format!("the failure of {cluster}") });

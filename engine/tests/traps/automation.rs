@@ -7,10 +7,11 @@ use crate::{
 use engine::{
     automation::Verdict,
     failover::{Mode, OperationKind, Plan, State},
-    findings::Complaint,
+    findings::{Complaint, Severity},
     health::{Health, Judgement},
     id::Scope,
     journal::{Command, Event, Refusal, void_reasons},
+    notifications::{self, Topic},
     time::Span,
 };
 
@@ -240,6 +241,79 @@ fn rows_36_58_60_whatever_people_put_in_its_way_holds_it_and_is_named() {
         realm.restrain(other, Some(60));
         assert_eq!(requests(&realm.fails(SHOP, EAST)), 1, "{other} is about something else");
     }
+}
+
+#[test]
+fn row_90_a_read_only_server_decides_and_neither_starts_nor_asks() {
+    let mut realm = Realm::well();
+    for service in [SHOP, BILLING, REPORTS] {
+        realm.see(service, EAST, Health::Down);
+    }
+    realm.later(60);
+    realm.read_only = true;
+    let events = realm.tick();
+    assert_eq!(requests(&events), 0, "{events:?}");
+    for scope in [SHOP_SCOPE, BILLING_SCOPE, "service/reports"] {
+        let thinks = realm.thinks(scope).unwrap();
+        assert!(thinks.verdict == Verdict::Hold && held(&thinks).contains(&"read-only".to_owned()), "{scope}: {thinks:?}");
+        assert_eq!(realm.book.records.cases[&scope.parse::<Scope>().unwrap()].decision.verdict, Verdict::Hold, "{scope}: it is in the ledger");
+    }
+    // The wait of the automatic one ends meanwhile, and is no reason any more.
+    realm.later(60);
+    assert_eq!(requests(&realm.tick()), 0);
+    for _ in 0..5 {
+        realm.later(60);
+        assert_eq!(realm.tick(), [], "F12: not with every look");
+    }
+    // What was read of the failure is there once it may act again.
+    realm.read_only = false;
+    assert_eq!(requests(&realm.tick()), 2, "one started, one asked for");
+}
+
+#[test]
+fn row_90_a_read_only_server_asks_for_no_return_and_says_what_stands_still() {
+    let mut realm = Realm::well();
+    realm.strategy("automatic").failback = engine::estate::FailoverMode::Automatic;
+    let moved = realm.moved(SHOP, Mode::Planned, &[WEST]);
+    realm.later(7200);
+    for region in ALL {
+        realm.see(SHOP, region, Health::Ok);
+        realm.since(SHOP, region, 7200);
+    }
+    realm.send(SHOP, &[WEST]);
+    let mut held_back = realm.clone();
+    held_back.read_only = true;
+    assert_eq!((requests(&held_back.tick()), requests(&realm.tick())), (0, 1), "after {moved} the way home is free");
+    // What it would do by itself in the middle of an operation is held as well.
+    let holds = engine::automation::held_from_moving(&held_back.picture(), &id(SHOP));
+    assert_eq!(holds, [engine::automation::Hold::ReadOnly]);
+
+    let mut realm = Realm::well();
+    realm.fails(SHOP, EAST);
+    let begun = realm.holder(SHOP).unwrap().id;
+    realm.say(Event::OperationStarted { id: begun });
+    let stands = |realm: &Realm| -> Vec<String> {
+        let findings = realm.picture().findings().into_iter();
+        findings
+            .filter(|finding| matches!(finding.complaint, Complaint::OperationStandsStill { .. }))
+            .map(|found| found.complaint.to_string())
+            .collect()
+    };
+    assert!(stands(&realm).is_empty());
+    let told = |realm: &Realm| -> Vec<Severity> {
+        let incidents = notifications::incidents(&realm.picture(), &[]).into_iter();
+        incidents
+            .filter(|incident| matches!(&incident.key.topic, Topic::Failure(scope) if scope.name() == SHOP))
+            .map(|found| found.severity)
+            .collect()
+    };
+    assert_eq!(told(&realm), [Severity::Act], "it is being dealt with");
+    realm.read_only = true;
+    assert_eq!(told(&realm), [Severity::Lost], "nobody deals with it from here");
+    let said = stands(&realm);
+    assert!(said.len() == 1 && said[0].contains("is running and does NOT go on") && said[0].contains(&begun.short()), "{said:?}");
+    realm.say(Event::OperationInDoubt { id: begun, why: "as it was".to_owned() });
+    assert!(stands(&realm).is_empty(), "what stands in doubt waits for people anyway, and says so itself");
 }
 
 #[test]

@@ -52,8 +52,14 @@ fn f9_what_was_never_measured_is_unknown_not_silent() {
     ] {
         assert!(lines(&found).iter().any(|line| line.contains(part)), "{part}: {:#?}", lines(&found));
     }
-    let guide =
-        Picture { now: now(), estate: Arc::new(Estate::guide().unwrap()), observed: Arc::default(), records: Arc::default(), journal_break: None };
+    let guide = Picture {
+        now: now(),
+        estate: Arc::new(Estate::guide().unwrap()),
+        observed: Arc::default(),
+        records: Arc::default(),
+        journal_break: None,
+        read_only: false,
+    };
     let unprobed = guide.findings().iter().filter(|finding| matches!(finding.complaint, Complaint::NothingProbed { .. })).count();
     assert_eq!(unprobed, 9, "all services but the one that is a cluster");
 }

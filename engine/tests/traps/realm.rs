@@ -98,6 +98,7 @@ pub struct Realm {
     pub estate: Estate,
     pub observed: Observations,
     pub book: Book,
+    pub read_only: bool,
     next: u128,
 }
 
@@ -127,7 +128,7 @@ impl Realm {
             let command = Command::AddAccount { name: id(name), roles: [role].into() };
             book.act(&Actor::CommandLine("setup".to_owned()), &command, now()).unwrap();
         }
-        let mut realm = Self { now: now(), estate, observed, book, next: 100 };
+        let mut realm = Self { now: now(), estate, observed, book, read_only: false, next: 100 };
         for service in [SHOP, EDGE, BILLING, REPORTS] {
             for region in ALL {
                 realm.see(service, region, Health::Ok);
@@ -146,6 +147,7 @@ impl Realm {
             observed: Arc::new(self.observed.clone()),
             records: Arc::new(self.book.records.clone()),
             journal_break: None,
+            read_only: self.read_only,
         }
     }
     pub fn strategy(&mut self, name: &str) -> &mut Strategy {

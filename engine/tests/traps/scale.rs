@@ -147,7 +147,8 @@ fn look(picture: &Picture) -> Vec<Event> {
 fn ten_thousand_services_lose_a_region_and_each_is_decided_once() {
     let estate = Arc::new(estate());
     let mut book = Book::default();
-    let mut picture = Picture { now: now(), observed: Arc::new(observed(&estate, None)), estate, records: Arc::default(), journal_break: None };
+    let mut picture =
+        Picture { now: now(), observed: Arc::new(observed(&estate, None)), estate, records: Arc::default(), journal_break: None, read_only: false };
     let write = |book: &mut Book, picture: &mut Picture, events: &[Event]| {
         for event in events {
             book.write(&Actor::Lifeboat, event, now()).unwrap();
@@ -173,7 +174,8 @@ fn ten_thousand_services_lose_a_region_and_each_is_decided_once() {
 fn looks_at_the_parts_say_what_a_look_at_everything_says() {
     let estate = Arc::new(estate());
     let mut book = Book::default();
-    let mut picture = Picture { now: now(), observed: Arc::new(observed(&estate, None)), estate, records: Arc::default(), journal_break: None };
+    let mut picture =
+        Picture { now: now(), observed: Arc::new(observed(&estate, None)), estate, records: Arc::default(), journal_break: None, read_only: false };
     let parts: Vec<Look> =
         (0..8).map(|part| Look { services: Some((part * SERVICES / 8..(part + 1) * SERVICES / 8).collect()), platform: part == 0 }).collect();
     let look_at = |picture: &Picture, look: &Look| {
@@ -216,7 +218,7 @@ fn looks_at_the_parts_say_what_a_look_at_everything_says() {
 fn figure_of_planning_an_evacuation() {
     let estate = Arc::new(estate());
     let observed = Arc::new(observed(&estate, Some(REGIONS[0])));
-    let picture = Picture { now: now(), observed, estate, records: Arc::default(), journal_break: None };
+    let picture = Picture { now: now(), observed, estate, records: Arc::default(), journal_break: None, read_only: false };
     let plan = || {
         let began = std::time::Instant::now();
         let plan = picture.evacuation_plan(&id(REGIONS[0]), Mode::Emergency).unwrap();

@@ -119,6 +119,7 @@ pub struct World {
     pub observed: Observations,
     pub records: Records,
     pub journal_break: Option<String>,
+    pub read_only: bool,
 }
 
 impl World {
@@ -163,7 +164,7 @@ impl World {
                 .endpoints
                 .insert((id("api"), region.id.clone()), EndpointView { judgement: ok(), last: Some(good(ago(1))), ..EndpointView::unseen() });
         }
-        Self { estate, observed, records: Records::default(), journal_break: None }
+        Self { estate, observed, records: Records::default(), journal_break: None, read_only: false }
     }
 
     pub fn picture(&self) -> Picture {
@@ -173,6 +174,7 @@ impl World {
             observed: Arc::new(self.observed.clone()),
             records: Arc::new(self.records.clone()),
             journal_break: self.journal_break.clone(),
+            read_only: self.read_only,
         }
     }
     pub fn cluster(&self) -> &Cluster {

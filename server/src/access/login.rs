@@ -1,15 +1,16 @@
 //! Signing in and out: plain forms that work without JavaScript.
 
-use super::{Held, KEY, is_right};
+use super::{Held, KEY, is_right, proxy::ByProxy};
 use crate::{desk::Desk, router::AppState};
+use app::session::Viewer;
 use axum::{
-    Form,
+    Extension, Form,
     extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use engine::{
     id::AccountName,
-    journal::{Actor, Event},
+    journal::{Actor, Event, SignInMeans},
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -50,23 +51,31 @@ async fn try_sign_in(desk: &Arc<Desk>, session: &Session, form: &LoginForm) -> a
             // A new session id at every change of rights: an id planted before is worth nothing.
             session.cycle_id().await?;
             session.insert(KEY, Held { name: name.clone(), changed: account.changed }).await?;
-            desk.record(&Actor::Person(name.clone()), |_| vec![Event::SignedIn { name: name.clone() }]).await?;
+            desk.record(&Actor::Person(name.clone()), |_| vec![Event::SignedIn { name: name.clone(), by: SignInMeans::Password }]).await?;
             Ok(true)
         }
         _ => {
             let name = name.filter(|name| desk.picture().records.accounts.contains_key(name));
-            desk.record(&Actor::Lifeboat, |_| vec![Event::SignInFailed { name: name.clone() }]).await?;
+            desk.record(&Actor::Lifeboat, |_| vec![Event::SignInFailed { name: name.clone(), by: SignInMeans::Password }]).await?;
             Ok(false)
         }
     }
 }
 
 /// `POST /logout`.
-pub async fn sign_out(State(state): State<AppState>, session: Session) -> Response {
+pub async fn sign_out(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Option<Viewer>>,
+    by_proxy: Option<Extension<ByProxy>>,
+    session: Session,
+) -> Response {
     let held = session.get::<Held>(KEY).await;
     if let Err(error) = session.flush().await {
         tracing::error!(%error, "a session could not be ended");
         return (StatusCode::INTERNAL_SERVER_ERROR, "Lifeboat could not end your session; close the browser and tell an admin.").into_response();
+    }
+    if let (Some(proxy), Some(_)) = (&state.proxy, by_proxy) {
+        return proxy.sign_out(&state.desk, viewer).await;
     }
     if let Ok(Some(held)) = held {
         let recorded = state.desk.record(&Actor::Person(held.name.clone()), |_| vec![Event::SignedOut { name: held.name.clone() }]).await;

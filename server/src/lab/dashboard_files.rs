@@ -123,6 +123,8 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         managed.insert(cluster, super::patroni::login(layout, map));
     }
     let config = Config {
+        read_only: false,
+        proxy_sign_in: None,
         listen: Config::DEFAULT_LISTEN,
         data: layout.folder.join("dashboard"),
         estate: layout.folder.join("estate.toml"),

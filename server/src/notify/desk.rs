@@ -97,6 +97,7 @@ impl Desk {
 
     fn may(&self, actor: &Actor, permission: Permission) -> bool {
         match actor {
+            _ if self.is_read_only() => false,
             Actor::Person(name) => may(&self.picture().records.roles_of(name), permission),
             Actor::CommandLine(_) | Actor::Lifeboat => false,
         }

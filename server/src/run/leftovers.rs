@@ -19,9 +19,9 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// One try to end a silence.
 const TRY: Span = Span::from_secs(3);
 
-/// Looks at every operation that has ended, now and from now on.
+/// Looks at every operation that has ended, now and from now on. Where nobody may act it ends nothing.
 pub(super) fn keep_ending(desk: Arc<Desk>, connections: Arc<Connections>) {
-    if connections.monitoring.is_empty() && connections.hooks.is_empty() {
+    if desk.is_read_only() || (connections.monitoring.is_empty() && connections.hooks.is_empty()) {
         return;
     }
     tokio::spawn(async move {

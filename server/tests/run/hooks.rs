@@ -5,8 +5,8 @@ use engine::{
     estate::Hook,
     failover::{Mode, State, StepState},
     health::Health,
-    id::HookId,
-    journal::Event,
+    id::{HookId, OperationId},
+    journal::{Actor, Event},
     picture::Picture,
     time::Span,
 };
@@ -128,4 +128,29 @@ async fn what_a_hook_began_is_ended_once_when_people_close_the_operation() {
     let told = written(folder.path(), "after");
     assert_eq!(told.iter().filter(|line| *line == "LIFEBOAT_OUTCOME=closed").count(), 1, "{told:?}");
     assert_eq!(stage.desk.picture().operation(&operation).unwrap().state, State::Closed, "and it has not ended otherwise");
+}
+
+/// An operation that people closed while what its hook began stands.
+async fn left_behind(stage: &Stage) -> OperationId {
+    let id = stage.under_way(stage.plan("shop", Mode::Planned, WEST)).await;
+    let began = Event::StepEnded { id, step: 0, state: StepState::Done, said: "noted".to_owned() };
+    let doubt = Event::OperationInDoubt { id, why: "killed".to_owned() };
+    stage.says(&Actor::Lifeboat, vec![Event::StepStarted { id, step: 0 }, began, doubt]).await;
+    stage.says(&person("ann"), vec![Event::OperationClosed { id, reason: "sent by hand".to_owned() }]).await;
+    id
+}
+
+/// Row 90: not even what an operation left behind is tidied up. Another one, started later, does it meanwhile.
+#[tokio::test]
+async fn a_read_only_server_ends_nothing_that_was_left_behind() {
+    let (kept, ended) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (looks_on, acts) = (stage(&kept, WRITE, WRITE).await, stage(&ended, WRITE, WRITE).await);
+    left_behind(&looks_on).await;
+    let operation = left_behind(&acts).await;
+    let looks_on = looks_on.read_only();
+    looks_on.start();
+    acts.start();
+    let ran = |picture: &Picture| picture.operation(&operation)?.steps.last().filter(|step| step.state == StepState::Done).cloned();
+    acts.until("the hook ran", ran).await;
+    assert!(!written(ended.path(), "after").is_empty() && written(kept.path(), "after").is_empty());
 }

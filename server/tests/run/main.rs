@@ -4,5 +4,6 @@
 mod evacuations;
 mod hooks;
 mod operations;
+mod read_only;
 mod stage;
 mod windows;

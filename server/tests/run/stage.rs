@@ -209,6 +209,11 @@ impl Stage {
         stage
     }
 
+    /// The same, where nobody may act.
+    pub fn read_only(self) -> Self {
+        let desk = Arc::into_inner(self.desk).expect("nobody works at the desk yet").read_only();
+        Self { desk: Arc::new(desk), ..self }
+    }
     /// The executor takes up what is approved or runs.
     pub fn start(&self) {
         drop(run::start(self.desk.clone(), self.connections.clone(), None));

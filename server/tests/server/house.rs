@@ -15,7 +15,13 @@ use engine::{
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use leptos::config::{Env, LeptosOptions};
-use server::{access::setup::SetupToken, desk::Desk, router, store::Store};
+use server::{
+    access::{proxy::Proxy, setup::SetupToken},
+    config::ProxySignIn,
+    desk::Desk,
+    router,
+    store::Store,
+};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -31,10 +37,19 @@ use tower::ServiceExt;
 pub const PASSWORD: &str = "correct horse battery";
 
 /// How browsers reach the house.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Default)]
 pub enum Over {
+    #[default]
     Http,
     Https,
+}
+
+/// What its configuration says.
+#[derive(Default)]
+pub struct Kind {
+    pub over: Over,
+    pub proxy: Option<ProxySignIn>,
+    pub read_only: bool,
 }
 
 pub struct House {
@@ -60,7 +75,19 @@ impl House {
     }
 
     pub async fn at(folder: TempDir, over: Over) -> Self {
-        let desk = Arc::new(desk_on(&data_in(folder.path())).await);
+        Self::of_kind(folder, Kind { over, ..Kind::default() }).await
+    }
+
+    /// The same house, as its configuration says from now on.
+    pub async fn becomes(self, kind: Kind) -> Self {
+        self.desk.store().close().await;
+        Self::of_kind(self.folder, kind).await
+    }
+
+    async fn of_kind(folder: TempDir, kind: Kind) -> Self {
+        let Kind { over, proxy, read_only } = kind;
+        let desk = desk_on(&data_in(folder.path())).await;
+        let desk = Arc::new(if read_only { desk.read_only() } else { desk });
         desk.put_up(world::healthy(desk.estate(), chrono::Utc::now()));
         let site = folder.path().join("site");
         std::fs::create_dir_all(site.join("pkg")).unwrap();
@@ -73,7 +100,8 @@ impl House {
             .build();
         let (end, ending) = tokio::sync::watch::channel(false);
         let setup = Arc::new(SetupToken::if_needed(&desk));
-        let state = router::AppState { desk: desk.clone(), setup: setup.clone(), leptos, https: over == Over::Https, ending };
+        let proxy = proxy.map(|proxy| Arc::new(Proxy::new(&proxy).unwrap()));
+        let state = router::AppState { desk: desk.clone(), setup: setup.clone(), proxy, leptos, https: over == Over::Https, ending };
         Self { folder, desk, setup, router: router::router(state), _end: end }
     }
 
@@ -94,7 +122,7 @@ impl House {
     pub fn browser(&self) -> Browser {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        Browser { router: self.router.clone(), peer: SocketAddr::from(([10, 0, high, low], 40_000)), cookies: BTreeMap::new() }
+        Browser { router: self.router.clone(), peer: SocketAddr::from(([10, 0, high, low], 40_000)), cookies: BTreeMap::new(), headers: Vec::new() }
     }
 
     pub async fn signed_in(&self, name: &str) -> Browser {
@@ -161,7 +189,7 @@ pub fn command_line() -> Actor {
 
 pub fn viewer(name: &str) -> Viewer {
     let roles = PEOPLE.iter().filter(|(known, _)| *known == name).map(|(_, role)| *role);
-    Viewer { name: id(name), roles: roles.collect() }
+    Viewer { name: id(name), roles: roles.collect(), read_only: false }
 }
 
 /// One of those who hold `role` and did not request what `House::requested` requests.
@@ -180,6 +208,8 @@ pub struct Browser {
     router: Router,
     pub peer: SocketAddr,
     pub cookies: BTreeMap<String, String>,
+    /// What a proxy on the way adds to every request.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 pub struct Answer {
@@ -217,6 +247,9 @@ impl Browser {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "house.test");
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value.as_str());
         }
         if !form.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").header(header::CONTENT_LENGTH, form.len());

@@ -15,6 +15,8 @@ mod desks;
 mod notifications;
 mod observers;
 mod probes;
+mod proxy;
+mod read_only;
 mod routes;
 mod schema;
 mod secrets;

@@ -34,14 +34,14 @@ fn config(house: &House, channels: &str, secrets: &[(&str, &str)]) -> PathBuf {
     file
 }
 
-async fn telling(house: &House, channels: &str, secrets: &[(&str, &str)]) {
+pub async fn telling(house: &House, channels: &str, secrets: &[(&str, &str)]) {
     let config = Config::read(&config(house, channels, secrets)).unwrap();
     let channels = Channels::new(&config, "Meridian test platform").unwrap();
     notify::start(house.desk.clone(), channels, "https://lifeboat.test/".to_owned()).await.unwrap();
 }
 
 /// What the watchers' board does after each round.
-async fn noticed(house: &House) {
+pub async fn noticed(house: &House) {
     let seen = |picture: &engine::picture::Picture| {
         let mut events = noticing::changes(picture);
         events.extend(automation::act(picture, world::operation_id));
@@ -50,7 +50,7 @@ async fn noticed(house: &House) {
     house.desk.record(&Actor::Lifeboat, seen).await.unwrap();
 }
 
-async fn primary_fails(house: &House) {
+pub async fn primary_fails(house: &House) {
     house.desk.put_up(world::primary_down(house.desk.estate(), chrono::Utc::now()));
     noticed(house).await;
 }
@@ -77,7 +77,7 @@ fn failure(heard: &[Heard]) -> Vec<Heard> {
     heard.iter().filter(|heard| heard.header("x-lifeboat-incident").starts_with("failure/cluster/users@")).cloned().collect()
 }
 
-const CHAT: &str = "[channel.chat]\nkind = \"webhook\"\nurl_file = \"chat-url\"\nminimum = \"lost\"\n";
+pub const CHAT: &str = "[channel.chat]\nkind = \"webhook\"\nurl_file = \"chat-url\"\nminimum = \"lost\"\n";
 
 #[tokio::test]
 async fn row_87_a_failure_reaches_every_channel_once_and_so_does_its_end() {

@@ -1,7 +1,12 @@
 //! Observers and heartbeats, with the real program on both sides: rows 31 and 33, traps F23 and F24.
 
-use crate::program::{Program, Running, until};
+use crate::{
+    house::House,
+    program::{Program, Running, until},
+    routes::{self, Rule},
+};
 use chrono::{TimeDelta, Utc};
+use http::Method;
 use serde_json::{Value, json};
 use std::{
     net::{SocketAddr, TcpListener},
@@ -231,6 +236,49 @@ async fn f23_f24_what_an_observer_may_not_say_is_refused_and_the_rest_is_taken()
         assert_eq!(send(stranger, report(0, vec![sample("web", 1)])).await.0, 401, "{stranger}");
         let asked = client.get(format!("{}/api/v1/targets", server.address)).bearer_auth(stranger).send().await.unwrap();
         assert_eq!(asked.status().as_u16(), 401);
+    }
+    server.stop();
+}
+
+/// Row 90: a token is good for what it was made for, and opens nothing else: no page, no function, nobody else's word.
+#[tokio::test]
+async fn row_90_the_tokens_of_machines_open_nothing_else() {
+    let (east, west) = (Web::open().await, Web::open().await);
+    let program = program(east.address, west.address);
+    let server = program.serve("warn");
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let asked = async |method: Method, path: &str, token: &str, body: &str| {
+        let request = client.request(method, format!("{}{path}", server.address)).bearer_auth(token);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").header("accept", "application/json");
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().get("set-cookie").is_some())
+    };
+    for token in [TOKEN, OTHER_TOKEN] {
+        for path in routes::pages() {
+            let (rule, address) = routes::page(&path);
+            let expected = if rule == Rule::Everyone { 200 } else { 303 };
+            assert_eq!(asked(Method::GET, address, token, "").await, (expected, false), "{address}");
+        }
+        // The registry of functions is filled once a router was built in this process.
+        drop(House::empty().await);
+        let functions = routes::functions();
+        assert!(functions.len() >= 18);
+        for path in functions {
+            assert_eq!(asked(Method::POST, path, token, routes::function(path).1).await, (401, false), "{path}");
+        }
+        assert_eq!(asked(Method::GET, "/live", token, "").await, (401, false));
+        assert_eq!(asked(Method::GET, "/pack", token, "").await, (303, false));
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            assert_eq!(asked(method, "/api/v1/reports", token, "").await, (405, false));
+        }
+    }
+    // Nor is one good for what the other may say.
+    assert_eq!(asked(Method::POST, "/api/v1/heartbeats/batch/east", TOKEN, "").await.0, 401);
+    assert_eq!(asked(Method::GET, "/api/v1/targets", OTHER_TOKEN, "").await.0, 401);
+    assert_eq!(asked(Method::POST, "/api/v1/reports", OTHER_TOKEN, "{}").await.0, 401);
+    assert_eq!(asked(Method::GET, "/api/v1/targets", TOKEN, "").await.0, 200, "its own it opens");
+    for kind in ["signed-in", "sign-in-failed", "refused", "restrained", "operation-requested"] {
+        assert!(events(&program, kind).is_empty(), "{kind}");
     }
     server.stop();
 }

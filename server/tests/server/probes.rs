@@ -226,7 +226,7 @@ async fn beyond6_the_desk_replays_what_was_recorded_and_only_for_those_who_may_l
     let answers = desk.replay(&viewer("vera"), query(), proposals.to_vec()).await.unwrap();
     let said: Vec<String> = answers[0].replays.iter().map(engine::history::Replay::in_words).collect();
     assert_eq!(said, ["would have failed over once, and it recovered within 60 s", "would not have failed over"]);
-    let stranger = Viewer { name: id("nobody-we-know"), roles: [engine::access::Role::Admin].into() };
+    let stranger = Viewer { name: id("nobody-we-know"), roles: [engine::access::Role::Admin].into(), read_only: false };
     assert!(matches!(desk.replay(&stranger, query(), proposals.to_vec()).await, Err(Fault::Refused(_))));
     assert!(matches!(desk.probes(&stranger, query()).await, Err(Fault::Refused(_))));
     assert!(matches!(desk.recent(&stranger, &[target(0)]), Err(Fault::Refused(_))));

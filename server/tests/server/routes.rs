@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 /// The rule of a URL.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Rule {
+pub enum Rule {
     /// Strangers too.
     Everyone,
     /// Whoever is signed in.
@@ -30,7 +30,7 @@ enum Rule {
 }
 
 /// The rule of a page, and an address of it.
-fn page(path: &str) -> (Rule, &'static str) {
+pub fn page(path: &str) -> (Rule, &'static str) {
     match path {
         "/" => (Rule::SignedIn, "/"),
         "/services" => (Rule::SignedIn, "/services?text=checkout"),
@@ -54,7 +54,7 @@ fn page(path: &str) -> (Rule, &'static str) {
 }
 
 /// The rule of a server function, and a form it understands.
-fn function(path: &str) -> (Rule, &'static str) {
+pub fn function(path: &str) -> (Rule, &'static str) {
     match path {
         "/api/strip" | "/api/overview" | "/api/databases" | "/api/operations" => (Rule::SignedIn, ""),
         "/api/services" => (Rule::SignedIn, "query[text]=checkout"),
@@ -107,13 +107,13 @@ fn route(path: &str) -> (Rule, Method) {
     }
 }
 
-fn pages() -> Vec<String> {
+pub fn pages() -> Vec<String> {
     let pages: Vec<String> = server::router::pages().iter().map(|page| page.path().to_owned()).collect();
     assert!(pages.len() >= 11, "the list of pages was found: {pages:?}");
     pages
 }
 
-fn functions() -> BTreeSet<&'static str> {
+pub fn functions() -> BTreeSet<&'static str> {
     let all: Vec<_> = server_fn_paths().collect();
     // A browser sends a GET from anywhere, and no origin check looks at it.
     assert!(all.iter().all(|(_, method)| *method == Method::POST), "{all:?}");
@@ -122,7 +122,7 @@ fn functions() -> BTreeSet<&'static str> {
     paths
 }
 
-fn routes() -> Vec<&'static str> {
+pub fn routes() -> Vec<&'static str> {
     let source = include_str!("../../src/router.rs");
     let routes: Vec<&str> = source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert!(routes.len() >= 6, "the routes were found: {routes:?}");

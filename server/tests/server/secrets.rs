@@ -20,6 +20,7 @@ const MISTYPED: &str = "canary-mistyped-password-88";
 const RESET: &str = "canary-reset-password-41aa";
 const HOOK: &str = "/services/canary-hook-1f80c2";
 const ROUTING: &str = "canary-routing-key-77de";
+const PROOF: &str = "canary-proxy-proof-6a05e1f79c2244b1";
 const MAIL: &str = "canary-mail-password-20b9";
 
 /// What a fake received, so that the test knows that the secrets were really used.
@@ -82,13 +83,15 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
          [channel.chat]\nkind = \"webhook\"\nurl_file = \"hook\"\n\
          [channel.duty]\nkind = \"pagerduty\"\nrouting_key_file = \"routing\"\nurl = \"{}\"\n\
          [channel.mail]\nkind = \"mail\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nuser = \"lifeboat\"\npassword_file = \"mail\"\n\
-         from = \"a@example.org\"\nto = [\"b@example.org\"]\n",
+         from = \"a@example.org\"\nto = [\"b@example.org\"]\n\
+         [proxy_sign_in]\nuser_header = \"x-user\"\nsecret_header = \"x-proof\"\nsecret_file = \"proof\"\nsign_out_url = \"/out\"\n",
         pager.url("/v2/enqueue"),
         mail.port
     );
     let program = Program::new(&config, &estate);
     program.write("hook", &format!("{}\n", chat.url(HOOK)));
     program.write("routing", &format!("{ROUTING}\n"));
+    program.write("proof", &format!("{PROOF}\n"));
     program.write("mail", &format!("{MAIL}\n"));
     program.write("agent-token", &format!("{AGENT}\n"));
     program.write("database-password", &format!("{DATABASE}\n"));
@@ -136,6 +139,22 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
     assert!(chat.heard()[0].path == HOOK && pager.heard()[0].body["routing_key"] == ROUTING, "the channels were shown their secrets");
     assert!(mail.commands().iter().any(|command| command.starts_with("AUTH PLAIN ")), "{:?}", mail.commands());
 
+    // The proxy shows its secret with every request; one that names nobody is told whom it spoke for.
+    for name in ["ann", "mallory", "Not A Name"] {
+        let request = client.get(format!("{}/journal", server.address)).header("x-user", name).header("x-proof", PROOF);
+        let answer = request.send().await.unwrap();
+        assert_eq!(
+            answer.status(),
+            match name {
+                "ann" => 200,
+                "mallory" => 403,
+                _ => 400,
+            },
+            "the proof was taken"
+        );
+        told += &format!("{:?}", answer.headers());
+        told += &answer.text().await.unwrap();
+    }
     for path in [
         "/",
         "/notifications",
@@ -163,7 +182,7 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
     places.extend(files.map(|(path, bytes)| (path.display().to_string(), bytes)));
     assert!(places.iter().any(|(place, bytes)| place.ends_with("lifeboat.db") && holds(bytes, "account-added")), "the journal was searched");
     for (place, bytes) in &places {
-        for secret in [DATABASE, AGENT, ACCOUNT, MISTYPED, RESET, HOOK, ROUTING, MAIL] {
+        for secret in [DATABASE, AGENT, ACCOUNT, MISTYPED, RESET, HOOK, ROUTING, MAIL, PROOF] {
             assert!(!holds(bytes, secret), "{secret} is in {place}");
         }
     }

@@ -149,7 +149,14 @@ impl Stage {
     /// Everything known now.
     pub fn picture(&self) -> Picture {
         let now = self.now();
-        Picture { now, estate: self.estate.clone(), observed: self.observed().as_of(now), records: self.records(), journal_break: None }
+        Picture {
+            now,
+            estate: self.estate.clone(),
+            observed: self.observed().as_of(now),
+            records: self.records(),
+            journal_break: None,
+            read_only: false,
+        }
     }
     /// The same, as what decides for the product is shown it.
     pub fn picture_for_the_product(&self) -> Picture {

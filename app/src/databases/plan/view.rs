@@ -195,11 +195,7 @@ pub fn affected(picture: &Picture, plan: &Plan) -> Vec<Affected> {
 /// Why this person cannot request a plan.
 pub fn barred(viewer: &Viewer, plan: &Plan) -> Option<String> {
     let permission = if plan.mode() == Mode::Test { Permission::Rehearse } else { Permission::RequestOperation };
-    if viewer.may(permission) {
-        return None;
-    }
-    let roles: Vec<_> = permission.granted_to().iter().map(ToString::to_string).collect();
-    Some(format!("You may look at this plan; requesting it takes the role {}.", roles.join(" or ")))
+    viewer.barred(permission).map(|why| format!("You may look at this plan. {why}"))
 }
 
 pub fn steps(plan: &Plan) -> Vec<PlannedStep> {

@@ -121,7 +121,7 @@ impl ServicePage {
         let scope = Scope::Service(id.clone());
         let strategy = picture.estate.strategy_of(service);
         let plan = picture.traffic_plan(id, Mode::Planned, None)?;
-        let active = picture.records.holder_of(&scope).map(OperationLine::of);
+        let active = picture.records.holder_of(&scope).map(|operation| OperationLine::in_picture(picture, operation));
         Some(Self {
             now: picture.now,
             id: id.to_string(),

@@ -139,13 +139,8 @@ impl Switch {
             held: held.map(|held| HeldLine { by: held.by.to_string(), since: held.since, until: held.until, reason: held.reason.clone() }),
             does: if is_held { unset } else { set },
             needs_an_end: what.needs_an_end(),
-            barred: barred(viewer),
+            barred: viewer.barred(Permission::Restrain),
             what: what.to_string(),
         }
     }
-}
-
-fn barred(viewer: &Viewer) -> Option<String> {
-    let roles: Vec<_> = Permission::Restrain.granted_to().iter().map(ToString::to_string).collect();
-    (!viewer.may(Permission::Restrain)).then(|| format!("That takes the role {}.", roles.join(" or ")))
 }
