@@ -76,8 +76,8 @@ fn Form(asked: Asked, action: String, mistakes: Vec<(String, String)>) -> impl I
 
 #[component]
 fn Number(name: &'static str, label: &'static str, value: String, error: String) -> impl IntoView {
-    // The message stands above the form once; here the field only says that it is the one.
-    if error.is_empty() { view! { <Field name label value/> }.settled() } else { view! { <Field name label value error="see above"/> }.settled() }
+    // An empty field leaves that threshold as it is. The message stands above the form once; here the field only says that it is the one.
+    if error.is_empty() { view! { <Field name label value optional/> }.settled() } else { view! { <Field name label value optional error="see above"/> }.settled() }
 }
 
 #[component]

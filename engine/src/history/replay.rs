@@ -190,9 +190,17 @@ fn turns_together(witnesses: &[Witness], quorum: u32, rule: &Detection, until: I
             continue;
         }
         let (verdict, _) = together(&votes, quorum);
-        judging::turn(&mut turns, now, &verdict);
+        judging::turn(&mut turns, now, &Judgement { since: answered_since(&votes, &verdict).or(verdict.since), ..verdict });
     }
     turns
+}
+
+/// Where it answers: since when the last of those it answers has found so. A verdict of observers who do not agree begins with the
+/// failure, which is not over when it ends.
+fn answered_since(votes: &[Vote], verdict: &Judgement) -> Option<Instant> {
+    let answers = |judgement: &Judgement| matches!(judgement.health, Health::Ok | Health::Degraded);
+    let seen = votes.iter().filter(|vote| answers(&vote.judgement)).filter_map(|vote| vote.judgement.since).max();
+    seen.filter(|_| answers(verdict))
 }
 
 /// How long in the period there was no verdict; what is shorter than `silence` is the beginning of a watch.

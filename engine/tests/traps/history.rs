@@ -210,6 +210,9 @@ fn row31_what_one_observer_saw_alone_is_no_failover_where_two_must_agree() {
     assert_eq!(both(alone, quiet, 2, proposal(3, 3, 0)).outages.len(), 0);
     assert_eq!(both(agreed, agreed, 2, proposal(3, 3, 0)).outages.len(), 1);
     assert_eq!(both(agreed, agreed, 2, proposal(3, 3, 0)).in_words(), "would have failed over once, and it recovered within 60 s");
+    // One of them sees it answer two rounds before the other: it lasted until then.
+    let sooner = both("............xxxx........", "............xxxxxx......", 2, proposal(3, 3, 0));
+    assert_eq!(sooner.shortest_and_longest(), Some((rule().interval.times(4), rule().interval.times(4))), "{:?}", sooner.outages);
     // One that says nothing leaves the other without anybody to agree with: no verdict, and that is said.
     let lonely = both(agreed, "", 2, proposal(3, 3, 0));
     assert_eq!(lonely.outages.len(), 0);
