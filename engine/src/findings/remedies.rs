@@ -84,8 +84,8 @@ impl Complaint {
                     "Look for what opens them on {node} (a client that does not close, a pool too large), or raise max_connections; clients are refused soon."
                 )
             }
-            Complaint::SlotLost { slot, .. } => {
-                format!("Rebuild the node that streams from {slot}: what it lacks is gone. A rejoin does it, and makes the slot anew.")
+            Complaint::SlotLost { node, slot } => {
+                format!("Build anew what streams from it: the WAL it lacks is gone. First, on {node}: select pg_drop_replication_slot('{slot}').")
             }
             Complaint::SlotLosing { slot, .. } => {
                 format!("Bring back at once what streams from {slot}, or raise max_slot_wal_keep_size: the next checkpoint takes the WAL away.")
@@ -106,7 +106,7 @@ impl Complaint {
             }
             Complaint::VersionsDiffer { .. } => "Bring all to the newest of these minor versions, standbys first.".to_owned(),
             Complaint::HistoriesClash { node, .. } => {
-                format!("Keep the folder of {node} if what only it holds may be needed, then rejoin it: that takes it back to where the two parted.")
+                format!("Keep the folder of {node} if what only it holds may be needed, and build it anew with pg_basebackup, not with pg_rewind.")
             }
             Complaint::RightMissing { right, .. } => {
                 format!("As a superuser, on the primary, in the database {}: {}", right.database, right.grant)

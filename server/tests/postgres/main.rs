@@ -8,3 +8,4 @@ mod details;
 mod files;
 mod rights;
 mod tls;
+mod watch;
