@@ -329,6 +329,7 @@ impl ClusterView {
         match (&view.reading, &primary.reading) {
             (Some(own), Some(leading)) => {
                 own.timeline == leading.timeline
+                    && self.clash(view).is_none()
                     && own.system_identifier == leading.system_identifier
                     && matches!(&own.role, NodeRole::Standby { streaming_from: Some(_), .. })
             }

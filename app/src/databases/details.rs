@@ -48,7 +48,7 @@ impl DetailRow {
         let unknown = || vec!["?".to_owned()];
         Self {
             node: node.node.clone(),
-            slots: catalog.map_or_else(unknown, |catalog| told(&catalog.slots, |slots| listed(slots.iter().map(slot)))),
+            slots: catalog.map_or_else(unknown, |catalog| told(&catalog.slots, |slots| listed("none", slots.iter().map(slot)))),
             archive: catalog.map_or_else(unknown, |catalog| told(&catalog.archive, |state| vec![archive(state)])).remove(0),
             asked: catalog.map(|catalog| catalog.at),
             disks: files.map_or_else(unknown, |files| {
@@ -57,7 +57,9 @@ impl DetailRow {
                 data.into_iter().chain(wal.unwrap_or_default()).collect()
             }),
             timelines: files.map_or_else(unknown, |files| {
-                told(&files.forks, |forks| listed(forks.iter().map(|fork| format!("{} left {} at {}", fork.timeline, fork.parent, fork.at))))
+                told(&files.forks, |forks| {
+                    listed("never forked", forks.iter().map(|fork| format!("{} left {} at {}", fork.timeline, fork.parent, fork.at)))
+                })
             }),
             found: files.map(|files| files.at),
             stale: (catalog.is_some_and(|read| !is_fresh(read.at, rule, now)), files.is_some_and(|read| !is_fresh(read.at, rule, now))),
@@ -72,9 +74,9 @@ fn told<T>(detail: &Detail<T>, words: impl Fn(&T) -> Vec<String>) -> Vec<String>
     }
 }
 
-fn listed(lines: impl Iterator<Item = String>) -> Vec<String> {
+fn listed(nothing: &str, lines: impl Iterator<Item = String>) -> Vec<String> {
     let lines: Vec<String> = lines.collect();
-    if lines.is_empty() { vec!["none".to_owned()] } else { lines }
+    if lines.is_empty() { vec![nothing.to_owned()] } else { lines }
 }
 
 fn slot(slot: &Slot) -> String {

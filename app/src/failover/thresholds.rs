@@ -77,7 +77,11 @@ fn Form(asked: Asked, action: String, mistakes: Vec<(String, String)>) -> impl I
 #[component]
 fn Number(name: &'static str, label: &'static str, value: String, error: String) -> impl IntoView {
     // An empty field leaves that threshold as it is. The message stands above the form once; here the field only says that it is the one.
-    if error.is_empty() { view! { <Field name label value optional/> }.settled() } else { view! { <Field name label value optional error="see above"/> }.settled() }
+    if error.is_empty() {
+        view! { <Field name label value optional=true/> }.settled()
+    } else {
+        view! { <Field name label value optional=true error="see above"/> }.settled()
+    }
 }
 
 #[component]

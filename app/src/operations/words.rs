@@ -284,6 +284,7 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
         Blocker::PrimaryHealthy { .. } => "Plan a switchover instead, unless you know better than the probes.",
         Blocker::FenceUnproven { .. } => "Bring the host agent back, or make sure by other means that the node is off, and say how in the reason.",
         Blocker::NoHostAgent { .. } => "Start the host agent in that region.",
+        Blocker::HistoriesClash { .. } => "Keep its folder if what only it holds may be needed, and build the node anew with pg_basebackup.",
         Blocker::NoRouter => "Declare the cluster's router in the estate.",
         Blocker::RouterSilent { .. } => "Bring the router's runtime socket back.",
         Blocker::IsThePrimary { .. } => "Nothing needs doing to it.",

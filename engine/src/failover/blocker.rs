@@ -1,7 +1,7 @@
 //! What stands in the way of a plan, and whether people may decide to go on all the same.
 
 use crate::{
-    databases::Exclusion,
+    databases::{Exclusion, Lsn},
     id::{NodeId, RegionId, Scope, ServiceId},
     time::{Instant, Span},
 };
@@ -56,6 +56,10 @@ pub enum Blocker {
     PatroniDisagrees { leader: Option<String>, primary: NodeId },
     #[error("a switchover{} is scheduled in Patroni for {}", to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default(), at.format("%Y-%m-%d %H:%M:%S UTC"))]
     PatroniScheduled { at: Instant, to: Option<String> },
+    #[error(
+        "timeline {timeline} began at {own} on {node} and at {leading} on the primary, and pg_rewind tells two timelines apart by their number only"
+    )]
+    HistoriesClash { node: NodeId, timeline: u32, own: Lsn, leading: Lsn },
     #[error("how clients of {service} are sent to regions is not declared, so they cannot be moved")]
     NoTraffic { service: ServiceId },
     #[error("where clients of {service} are sent now is not known: {why}")]
@@ -162,6 +166,7 @@ impl Blocker {
             Blocker::PrimaryHealthy { .. } => "primary-healthy",
             Blocker::FenceUnproven { .. } => "fence-unproven",
             Blocker::NoHostAgent { .. } => "no-host-agent",
+            Blocker::HistoriesClash { .. } => "histories-clash",
             Blocker::NoRouter => "no-router",
             Blocker::RouterSilent { .. } => "router-silent",
             Blocker::IsThePrimary { .. } => "is-the-primary",

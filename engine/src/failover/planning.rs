@@ -5,7 +5,7 @@ use super::{
     plan::{Basis, Change, DatabaseChange, OperationKind},
 };
 use crate::{
-    databases::{self, Candidate, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
+    databases::{self, Candidate, Clash, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
     estate::{Cluster, Detection, Estate, Manager},
     health::Health,
     id::{NodeId, RegionId},
@@ -370,6 +370,9 @@ fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
     }
     if facts.view.standing(view, &facts.rule(), facts.now) == databases::NodeStanding::Streaming {
         plan.blockers.push(Blocker::AlreadyStreaming { node: node.clone(), upstream: primary.node.clone() });
+    }
+    if let Some(Clash { timeline, own, leading }) = facts.view.clash(view) {
+        plan.blockers.push(Blocker::HistoriesClash { node: node.clone(), timeline, own, leading });
     }
     if let Err(why) = (facts.agents)(node) {
         plan.blockers.push(Blocker::NoHostAgent { node: node.clone(), why });

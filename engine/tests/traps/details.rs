@@ -3,9 +3,10 @@
 use crate::world::{EAST, REPLICA, WEST, World, ago, id, judged, node_id, now};
 use engine::{
     databases::{
-        Archive, Archived, Archiver, CatalogReading, Exclusion, FilesReading, Fork, LossBound, Lsn, MissingRight, NodeRole, Room, Slot, SlotWal,
-        Trail, Urgency, lag, loss_bound, rank,
+        Archive, Archived, Archiver, CatalogReading, Exclusion, FilesReading, Fork, LossBound, Lsn, MissingRight, NodeRole, Protection, Room, Slot,
+        SlotWal, Trail, Urgency, lag, loss_bound, rank,
     },
+    failover::{Blocker, OperationKind},
     findings::Severity,
     health::Health,
     time::Span,
@@ -148,9 +149,15 @@ fn b_two_nodes_promoted_apart_have_the_same_timeline_and_are_no_copies() {
     assert_eq!(
         found(&world),
         [
-            "Act: timeline 2 began at 0/400 on pg-standby-west and at 0/500 on pg-primary-east: they were promoted apart, and pg-standby-west is no copy"
+            "Act: timeline 2 began at 0/400 on pg-standby-west and at 0/500 on pg-primary-east: they were promoted apart, and pg-standby-west is no copy",
+            "Watch: reduced protection: pg-standby-west does not stream from the primary",
         ]
     );
+    let plan = world.plan(OperationKind::Rejoin, Some(WEST));
+    let clash = plan.hard_blockers().into_iter().find(|blocker| matches!(blocker, Blocker::HistoriesClash { .. })).expect("no rewind will do");
+    assert!(clash.to_string().starts_with("timeline 2 began at 0/400 on pg-standby-west and at 0/500 on the primary"), "{clash}");
+    let Some(Protection::Reduced { missing }) = world.picture().protection(&id("users")) else { panic!("it protects nothing") };
+    assert_eq!(missing, ["pg-standby-west does not stream from the primary"]);
     let rule = world.estate.detection;
     world.down(EAST);
     world.synchronous(WEST);

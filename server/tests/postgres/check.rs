@@ -1,25 +1,10 @@
 //! `lifeboat check databases`, as a person runs it.
 
-use crate::{node::Node, rights::documented};
+use crate::{node::Node, rights::documented, watch::place};
 use std::process::Command;
 use tempfile::TempDir;
 
 const PASSWORD: &str = "secret";
-
-/// A configuration and an estate for one node.
-fn place(port: u16) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("lifeboat.toml", "[database.users]\nuser = \"lifeboat\"\npassword_env = \"LIFEBOAT_TEST_PASSWORD\"\n");
-    let estate = format!(
-        "name = \"one\"\n[[region]]\nid = \"us-east-1\"\nname = \"US East\"\n\
-         [[service]]\nid = \"users\"\ntier = 1\nrto = \"30m\"\nrpo = \"1m\"\nmtpd = \"4h\"\ndata_class = \"sensitive\"\n\
-         [[cluster]]\nid = \"users\"\nservice = \"users\"\ndatabase = \"postgres\"\n\
-         [[cluster.node]]\nid = \"pg-one\"\nregion = \"us-east-1\"\nhost = \"127.0.0.1\"\nport = {port}\nrole = \"primary\"\n"
-    );
-    write("estate.toml", &estate);
-    folder
-}
 
 fn check(place: &TempDir) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
@@ -32,7 +17,9 @@ fn check(place: &TempDir) -> (i32, String) {
 async fn it_says_exactly_what_is_missing_and_how_to_grant_it_and_knows_not_known_from_well() {
     let mut node = Node::with("").await;
     documented(&node).await;
-    let place = place(node.port);
+    let place = place(&[("pg-one", node.port)]);
+    let config = "[database.users]\nuser = \"lifeboat\"\npassword_env = \"LIFEBOAT_TEST_PASSWORD\"\n";
+    std::fs::write(place.path().join("lifeboat.toml"), config).unwrap();
     if node.version().await >= 15_00_00 {
         let (code, said) = check(&place);
         assert_eq!(code, 0, "{said}");

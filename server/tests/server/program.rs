@@ -24,6 +24,9 @@ mtpd = "24h"
 data_class = "standard"
 "#;
 
+/// A secret in the environment of every program here: its variable and its value.
+pub const IN_ENVIRONMENT: (&str, &str) = ("LIFEBOAT_TEST_SECRET", "canary-database-7c41e0");
+
 pub struct Program {
     pub folder: TempDir,
 }
@@ -61,6 +64,7 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("LEPTOS_SITE_ROOT").env_remove("LIFEBOAT_LOG").env("USER", "tests").env("LEPTOS_HASH_FILES", "false");
+        command.env(IN_ENVIRONMENT.0, IN_ENVIRONMENT.1);
         command
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     house::form,
-    program::{Program, files_in, until},
+    program::{IN_ENVIRONMENT, Program, files_in, until},
     receivers::{Behaviour, MailServer, WebService},
     world::ESTATE,
 };
@@ -13,7 +13,8 @@ use tokio::{
     net::TcpListener,
 };
 
-const DATABASE: &str = "canary-database-7c41e0";
+/// From the environment; the others come from files.
+const DATABASE: &str = IN_ENVIRONMENT.1;
 const AGENT: &str = "canary-agent-token-93bb12";
 const ACCOUNT: &str = "canary-account-password-5d20";
 const MISTYPED: &str = "canary-mistyped-password-88";
@@ -79,12 +80,13 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
     let pager = WebService::start(Behaviour::Refuse(400, format!("unknown routing_key {ROUTING}"))).await;
     let mail = MailServer::start(Behaviour::Refuse(535, format!("wrong password {MAIL}"))).await;
     let config = format!(
-        "agent_token_file = \"agent-token\"\n[database.users]\nuser = \"watcher\"\npassword_file = \"database-password\"\n\
+        "agent_token_file = \"agent-token\"\n[database.users]\nuser = \"watcher\"\npassword_env = \"{}\"\n\
          [channel.chat]\nkind = \"webhook\"\nurl_file = \"hook\"\n\
          [channel.duty]\nkind = \"pagerduty\"\nrouting_key_file = \"routing\"\nurl = \"{}\"\n\
          [channel.mail]\nkind = \"mail\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nuser = \"lifeboat\"\npassword_file = \"mail\"\n\
          from = \"a@example.org\"\nto = [\"b@example.org\"]\n\
          [proxy_sign_in]\nuser_header = \"x-user\"\nsecret_header = \"x-proof\"\nsecret_file = \"proof\"\nsign_out_url = \"/out\"\n",
+        IN_ENVIRONMENT.0,
         pager.url("/v2/enqueue"),
         mail.port
     );
@@ -94,7 +96,6 @@ async fn no_secret_is_in_the_store_a_page_an_answer_or_the_log() {
     program.write("proof", &format!("{PROOF}\n"));
     program.write("mail", &format!("{MAIL}\n"));
     program.write("agent-token", &format!("{AGENT}\n"));
-    program.write("database-password", &format!("{DATABASE}\n"));
     let mut told = program.tell(&["user", "add", "ann", "--role", "operator", "--password-stdin"], ACCOUNT).fine();
     told += &program.run(&["user", "add", "root", "--role", "admin"]).fine();
     told += &program.tell(&["user", "add", "otto", "--role", "operator", "--password-stdin"], ACCOUNT).fine();
