@@ -192,8 +192,8 @@ pub(super) fn holds(survey: &Survey, decision: &Decision, scopes: &[Scope], plan
     }
     holds.extend(history(survey, &decision.scope, opened, pace.cooldown));
     for blocker in &plan.blockers {
-        // The restraint itself was listed above.
-        if blocker.name() != "master-switch-off" {
+        // The restraint itself was listed above; a pause of Patroni is a hold of its own.
+        if !["master-switch-off", "failover-in-pause"].contains(&blocker.name()) {
             holds.push(Hold::Blocked { name: blocker.name().to_owned(), blocker: blocker.to_string() });
         }
     }
