@@ -271,6 +271,19 @@ fn a_quiet_board_says_that_nothing_needs_doing() {
 }
 
 #[test]
+fn a_board_is_not_green_while_anything_is_exposed() {
+    let mut exposed = picture(Scene::Full);
+    let exposure = engine::journal::Exposure { since: now(), unprotected: false, missing: vec!["it is down in us-east-1".to_owned()] };
+    Arc::make_mut(&mut exposed.records).service_exposures.insert("dashboard".parse().unwrap(), exposure);
+    let next = Board::of(&exposed, &world::viewer("olga"), 1).next;
+    assert_eq!(
+        (next.tone, next.what.as_str(), next.href.as_str()),
+        (Tone::Watch, "Repair what failed: dashboard has reduced protection.", "/failover/dashboard")
+    );
+    assert!(next.remedy.contains("it is down in us-east-1"), "{next:?}");
+}
+
+#[test]
 fn the_board_names_what_nobody_deals_with_and_why() {
     let board = board(Scene::Held, "olga");
     assert_eq!((board.next.tone, board.next.href.as_str()), (Tone::Lost, "/failover/dashboard/plan?mode=emergency"));

@@ -34,6 +34,7 @@ pub fn next(picture: &Picture, viewer: &AccountName) -> (Need, usize) {
     running(picture, &mut calm);
     restrained(picture, &mut calm);
     returns(picture, &mut calm);
+    exposed(picture, &mut calm);
     let first = needs.into_iter().next().or_else(|| calm.into_iter().next());
     (first.unwrap_or_else(|| nothing(picture)), behind)
 }
@@ -51,6 +52,26 @@ fn nothing(picture: &Picture) -> Need {
     };
     let (link, href) = unknown.first().map_or_else(Default::default, |id| (format!("Look at {id}"), format!("/failover/{id}")));
     Need { tone, what, remedy, since: None, link, href }
+}
+
+/// What was moved away from, or copied less often than it should be, is still broken.
+fn exposed(picture: &Picture, calm: &mut Vec<Need>) {
+    let services = picture.records.service_exposures.iter().map(|(id, exposure)| (Scope::Service(id.clone()), exposure));
+    let clusters = picture.records.exposures.iter().map(|(id, exposure)| (Scope::Cluster(id.clone()), exposure));
+    let worst = clusters.chain(services).min_by_key(|(_, exposure)| (!exposure.unprotected, exposure.since));
+    calm.extend(worst.map(|(scope, exposure)| {
+        let name = scope.name();
+        let (tone, is) = if exposure.unprotected { (Tone::Act, "is UNPROTECTED") } else { (Tone::Watch, "has reduced protection") };
+        let page = if scope.cluster().is_some() { "databases" } else { "failover" };
+        Need {
+            tone,
+            what: format!("Repair what failed: {name} {is}."),
+            remedy: format!("{}. Nothing is left to move.", exposure.missing.join("; ")),
+            since: Some(exposure.since),
+            link: format!("Look at {name}"),
+            href: format!("/{page}/{name}"),
+        }
+    }));
 }
 
 fn operations(picture: &Picture, wanted: fn(State) -> bool) -> Vec<&Operation> {

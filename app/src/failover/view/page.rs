@@ -93,12 +93,19 @@ pub struct CaseView {
 fn rules_in_words(picture: &Picture, service: &Service) -> Vec<String> {
     let Some(strategy) = picture.estate.strategy_of(service) else { return Vec::new() };
     let mut rules = vec![
-        format!("at least {} {} stay on in every move", strategy.minimum_on, if strategy.minimum_on == 1 { "region" } else { "regions" }),
+        match strategy.minimum_on {
+            1 => "at least 1 region stays on in every move".to_owned(),
+            least => format!("at least {least} regions stay on in every move"),
+        },
         format!("Lifeboat waits {} after a verdict, and {} after a failover before it starts another one", strategy.wait, strategy.cooldown),
         format!("a region must be well for {} before clients return to it", strategy.dwell),
     ];
     let approvals = picture.estate.approvals_for(service.strategy.as_ref());
-    rules.push(if approvals == 1 { "one other person approves".to_owned() } else { format!("{approvals} other people approve") });
+    rules.push(if approvals == 1 {
+        "what takes an approval takes one other person".to_owned()
+    } else {
+        format!("what takes an approval takes {approvals} other people")
+    });
     if let Some(commit) = strategy.commit {
         let then = match commit.then {
             AtEnd::Commit => "committed",
