@@ -7,7 +7,6 @@ use super::map::{Map, PATRONI_NODES, PatroniNode, Place};
 use super::platform::Platform;
 use super::programs::{PatroniPrograms, Programs};
 use super::settings;
-use crate::connect::haproxy::Haproxy;
 use anyhow::{Context as _, bail};
 use engine::estate::{Cluster, DeclaredRole, Detection, Estate, Manager, Node, Router};
 use std::net::SocketAddr;
@@ -47,38 +46,7 @@ pub async fn start(platform: &Platform) -> anyhow::Result<()> {
         let Some(leader) = said.members.iter().find(leads) else { return false };
         said.members.len() == PATRONI_NODES.len() && said.members.iter().all(|member| member.is_running() && member.timeline == leader.timeline)
     })
-    .await?;
-    set_route(platform).await
-}
-
-/// Has the router send clients to whoever leads: with the data of the last time that may be any of them. HAProxy may be starting.
-pub async fn set_route(platform: &Platform) -> anyhow::Result<()> {
-    let router = Haproxy { socket: platform.layout.run("haproxy.sock"), backend: CLUSTER.to_owned() };
-    let client = http_client()?;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let mut told = Err(anyhow::anyhow!("no Patroni names a leader"));
-        for node in &PATRONI_NODES {
-            let said = ask(&client, platform, node).await;
-            if let Some(leader) = said.iter().flat_map(|said| &said.members).find(|member| member.role == "leader") {
-                told = router.send_to(Some(&leader.name)).await;
-                break;
-            }
-        }
-        match told {
-            Ok(_) => return Ok(()),
-            Err(error) if Instant::now() > deadline => return Err(error.context("the router cannot be told who leads orders")),
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
-}
-
-fn http_client() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().context("cannot build an HTTP client")
-}
-
-async fn ask(client: &reqwest::Client, platform: &Platform, node: &PatroniNode) -> anyhow::Result<Said> {
-    Ok(client.get(format!("http://{}/cluster", platform.map.patroni(node.place, node))).send().await?.json().await?)
+    .await
 }
 
 pub fn start_etcd(platform: &Platform) -> anyhow::Result<()> {
@@ -173,7 +141,6 @@ struct Said {
 
 #[derive(Debug, serde::Deserialize)]
 struct Member {
-    name: String,
     role: String,
     state: String,
     timeline: Option<u32>,
@@ -186,10 +153,13 @@ impl Member {
 }
 
 async fn wait_for(platform: &Platform, what: &str, holds: impl AsyncFn(&Said) -> bool) -> anyhow::Result<()> {
-    let client = http_client()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().context("cannot build an HTTP client")?;
+    let first = &PATRONI_NODES[0];
+    let url = format!("http://{}/cluster", platform.map.patroni(first.place, first));
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
-        let seen = match ask(&client, platform, &PATRONI_NODES[0]).await {
+        let asked = async { anyhow::Ok(client.get(&url).send().await?.json::<Said>().await?) };
+        let seen = match asked.await {
             Ok(said) if holds(&said).await => return Ok(()),
             Ok(said) => format!("{:?}", said.members),
             Err(error) => format!("{error:#}"),

@@ -214,12 +214,7 @@ impl Platform {
             Target::Node(node) => self.nodes.start(node).await?,
             Target::Managed(node) | Target::Daemon(node) => patroni::start_daemon(self, node)?,
             Target::Etcd => patroni::start_etcd(self)?,
-            Target::Haproxy => {
-                self.start_haproxy(self.writable().await).await?;
-                if self.patroni {
-                    patroni::set_route(self).await?;
-                }
-            }
+            Target::Haproxy => self.start_haproxy(self.writable().await).await?,
             Target::Agent(place) => self.start_agent(place)?,
             Target::Service(service, place) => self.start_service(service, place)?,
         }
