@@ -102,6 +102,10 @@ fn where_commits_waited_for_a_standby_the_others_are_asked_too() {
     node(&mut realm, EAST).judgement.since = Some(at);
     node(&mut realm, EAST).reading.as_mut().unwrap().at = at;
     assert_eq!(confirmed_by(&realm), Some(vec![id(REPLICA)]));
+    let mut stranger = realm.clone();
+    let NodeRole::Primary { peers, .. } = &mut node(&mut stranger, EAST).reading.as_mut().unwrap().role else { panic!() };
+    peers.push(engine::databases::Peer { name: "archive-copy".to_owned(), ..peers[0].clone() });
+    assert_eq!(confirmed_by(&stranger), None, "whoever is not declared may have confirmed, and cannot be asked");
     node(&mut realm, EAST).reading.as_mut().unwrap().at = at - Span::from_mins(5).as_delta();
     assert_eq!(confirmed_by(&realm), None, "said long before it fell");
 }

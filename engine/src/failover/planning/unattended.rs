@@ -47,11 +47,14 @@ fn holds_what_was_seen(facts: &Facts<'_>, primary: &NodeView, target: &NodeId) -
     primary.position().zip(own).is_some_and(|(leading, own)| own >= leading)
 }
 
-/// Whether the primary said right before it fell that commits wait for a standby.
+/// Whether the primary said right before it fell that commits wait for a standby, and that all who stream from it are declared: one
+/// that nobody can ask may have confirmed what no other has.
 fn waited_for_standbys(facts: &Facts<'_>, primary: &NodeView) -> bool {
     let Some((reading, fell_at)) = primary.reading.as_ref().zip(primary.judgement.since) else { return false };
     let NodeRole::Primary { peers, .. } = &reading.role else { return false };
-    peers.iter().any(|peer| peer.synchronous && peer.streaming) && Span::between(reading.at, fell_at) <= facts.rule().silence()
+    let is_declared = |name: &str| facts.cluster.nodes.iter().any(|node| node.id.as_str() == name);
+    let waits = peers.iter().any(|peer| peer.synchronous && peer.streaming) && peers.iter().all(|peer| is_declared(&peer.name));
+    waits && Span::between(reading.at, fell_at) <= facts.rule().silence()
 }
 
 /// Its host says just now that no process of it runs: a second witness beside the probes, and the only one who can tell a dead
