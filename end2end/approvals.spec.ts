@@ -26,6 +26,7 @@ test("two people approve at once: one does, the other is told who did", async ({
   if (javaScriptEnabled) expect(said, "the server's own answer").toContain(`it was approved by ${won} at ${approval?.at.slice(11, 19)} UTC already`);
   // Their page, as it stands there without being opened again: nothing to approve, and who has.
   await expect(lost.page.locator('form[action*="approve_operation"]')).toHaveCount(0);
+  await expect(lost.page.getByRole("alert").filter({ hasText: "Refused" })).toContainText(javaScriptEnabled ? `approved by ${won}` : /approved/);
   const agreed = lost.page.getByRole("region", { name: "Who agreed to what" });
   await expect(agreed).toContainText(new RegExp(`Approved\\s*${won} at ${approval?.at.slice(11, 16)}`));
 

@@ -87,7 +87,7 @@ fn carrier(declared: &Declared, estate: &str) -> anyhow::Result<Made> {
             let carrier = Box::new(pagerduty::Pagerduty::new(url, key.clone(), estate)?);
             Made { kind: ChannelKind::Pagerduty, to, carrier, secrets: vec![key] }
         }
-        Declared::Mail { host, port, tls, user, password_file, from, to, .. } => {
+        Declared::Mail { host, port, tls, user, password_file, ca_file, from, to, .. } => {
             let password = password_file.as_deref().map(read_secret).transpose()?;
             let login = user.clone().zip(password.clone());
             let port = port.unwrap_or(match tls {
@@ -96,7 +96,8 @@ fn carrier(declared: &Declared, estate: &str) -> anyhow::Result<Made> {
                 Tls::None => 25,
             });
             let recipients = to.iter().map(|one| mailbox(one)).collect::<anyhow::Result<Vec<_>>>()?;
-            let carrier = Box::new(mail::Mail::new(host, port, *tls, login, mailbox(from)?, recipients)?);
+            let server = mail::Server { host, port, tls: *tls, ca_file: ca_file.as_deref() };
+            let carrier = Box::new(mail::Mail::new(server, login, mailbox(from)?, recipients)?);
             Made { kind: ChannelKind::Mail, to: to.join(", "), carrier, secrets: password.into_iter().collect() }
         }
     })

@@ -77,7 +77,21 @@ fn ActForm(answers: Answers, act: Act, id: OperationId, plan_hash: String) -> im
     .settled()
 }
 
-fn path_of(verb: Verb) -> &'static str {
+/// Where the forms of an operation are sent.
+pub(super) const PATHS: [&str; 10] = [
+    ApproveOperation::PATH,
+    DeclineOperation::PATH,
+    CancelOperation::PATH,
+    ResumeOperation::PATH,
+    CloseOperation::PATH,
+    SkipStep::PATH,
+    EscalateOperation::PATH,
+    CommitOperation::PATH,
+    AbortOperation::PATH,
+    AcknowledgeOperation::PATH,
+];
+
+pub(super) fn path_of(verb: Verb) -> &'static str {
     match verb {
         Verb::Approve => ApproveOperation::PATH,
         Verb::Decline => DeclineOperation::PATH,

@@ -6,6 +6,7 @@ use super::{
     calls,
     forms::ActForms,
     line::OperationLine,
+    refused::RefusedBefore,
     rows::{OperationRows, StateBadge},
     steps::Steps,
     verdict::{Row, Verdict},
@@ -34,8 +35,16 @@ use leptos_router::hooks::use_params_map;
 #[component]
 pub fn OperationPage() -> impl IntoView {
     let params = use_params_map();
-    let page = watch(move || params.read().get("operation").unwrap_or_default(), calls::operation);
+    let id = Memo::new(move |_| params.read().get("operation").unwrap_or_default());
+    let page = watch(move || id.get(), calls::operation);
     let answers = Answers::new();
+    Effect::new(move |before: Option<String>| {
+        let id = id.get();
+        if before.is_some_and(|before| before != id) {
+            answers.forget();
+        }
+        id
+    });
     watched(page, move |page| view! { <Whole page answers/> })
 }
 
@@ -64,6 +73,7 @@ fn Whole(page: Page, answers: Answers) -> impl IntoView {
                 <Steps steps=page.steps.clone() now/>
             </section>
             <div class="operation-side" class:waiting=page.void_at.is_some()>
+                <RefusedBefore answers acts=page.acts.clone()/>
                 {(!page.acts.is_empty()).then(|| view! {
                     <section class="panel" aria-labelledby="acts-title">
                         <h2 id="acts-title">"What you can do"</h2>

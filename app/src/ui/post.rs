@@ -17,9 +17,13 @@ impl Answers {
     pub fn new() -> Self {
         Self(RwSignal::new(None))
     }
-    /// The refusal of the form that was sent last, if it went to `path`.
-    pub fn refusal_of(&self, path: &'static str) -> Option<Fault> {
-        self.0.get().filter(|(to, _)| *to == path).map(|(_, fault)| fault)
+    /// The refusal of the form that was sent last, if it went to one of `paths`.
+    pub fn refusal_of(&self, paths: &[&str]) -> Option<Fault> {
+        self.0.get().filter(|(to, _)| paths.contains(to)).map(|(_, fault)| fault)
+    }
+    /// What was answered was about something else than what is shown now.
+    pub fn forget(&self) {
+        self.0.set(None);
     }
     /// Whether a form was sent and refused in this page.
     pub fn is_empty(&self) -> bool {

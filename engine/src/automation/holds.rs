@@ -8,7 +8,7 @@ use crate::{
     id::{AccountName, ClusterId, OperationId, RegionId, Scope, ServiceId},
     journal::Subject,
     picture::Picture,
-    restraints::Restraint,
+    restraints::{Held, Restraint},
     survey::Survey,
     time::{Instant, Span},
 };
@@ -60,6 +60,9 @@ pub enum Hold {
 }
 
 impl Hold {
+    pub(crate) fn restrained(what: &Restraint, held: &Held) -> Self {
+        Hold::Restrained { what: what.clone(), by: held.by.to_string(), until: held.until, reason: held.reason.clone() }
+    }
     /// The kind of hold without its details: what makes one decision another.
     pub(super) fn name(&self) -> String {
         match self {
@@ -173,8 +176,7 @@ pub(super) fn restrained(picture: &Picture, scopes: &[Scope]) -> Vec<Hold> {
         Restraint::Tests => false,
     };
     let in_force = picture.records.restraints.iter().filter(|(what, held)| applies(what) && !held.is_over(picture.now));
-    let restraints =
-        in_force.map(|(what, held)| Hold::Restrained { what: what.clone(), by: held.by.to_string(), until: held.until, reason: held.reason.clone() });
+    let restraints = in_force.map(|(what, held)| Hold::restrained(what, held));
     picture.read_only.then_some(Hold::ReadOnly).into_iter().chain(restraints).collect()
 }
 

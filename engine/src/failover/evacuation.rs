@@ -7,12 +7,14 @@ use super::{
     traffic,
 };
 use crate::{
+    automation::Hold,
     databases::{LossBound, ZeroLoss},
     dependencies,
     estate::{Service, StrategyKind},
     health::{Health, Judgement},
     id::{ClusterId, NodeId, RegionId, Scope, ServiceId},
     picture::Picture,
+    restraints::Restraint,
     survey::Survey,
     time::{Instant, Span},
 };
@@ -67,7 +69,7 @@ pub(crate) fn outline(survey: &Survey, region: &RegionId, mode: Mode) -> Option<
         steps: monitoring::around(&picture.estate, mode, left, steps(region, &waves, mode)),
         affected: affected.into_iter().collect(),
         blockers: draft.blockers,
-        passed_over: Vec::new(),
+        passed_over: if mode == Mode::Test { Vec::new() } else { set_aside(picture, all()) },
         approvals,
         made_at: picture.now,
         change: Change::Evacuation(EvacuationChange { region: region.clone(), mode, waves, staying: draft.staying }),
@@ -266,6 +268,16 @@ fn steps(region: &RegionId, waves: &[Vec<Member>], mode: Mode) -> Vec<Step> {
         Step::new(action, WAVE, on_failure).in_emergency(OnFailure::GoOn)
     };
     waves.iter().enumerate().map(wave).collect()
+}
+
+/// What people have put in the way of moving single members: whoever agrees to the whole passes it over, and is told so.
+fn set_aside<'a>(picture: &Picture, members: impl Iterator<Item = &'a Member>) -> Vec<String> {
+    let moved: BTreeSet<&Scope> = members.map(|member| &member.scope).collect();
+    let restraints = picture.records.restraints.iter().filter(|(what, held)| {
+        let stops = matches!(what, Restraint::Pause(_) | Restraint::Maintenance(_));
+        stops && what.scope().is_some_and(|scope| moved.contains(scope)) && !held.is_over(picture.now)
+    });
+    restraints.map(|(what, held)| Hold::restrained(what, held).to_string()).collect()
 }
 
 /// The worst of the members' bounds.

@@ -8,6 +8,7 @@ use engine::{
     id::{RegionId, Scope},
     journal::{Actor, Event, Misfit},
     picture::{SeenOn, TrafficView},
+    restraints::Held,
 };
 use std::collections::BTreeSet;
 
@@ -41,6 +42,21 @@ fn row_8_what_others_need_goes_first_and_out_of_the_region() {
     assert_eq!(plan.evacuation().unwrap().waves[0][0].kind, OperationKind::Switchover);
     assert!(plan.blockers.is_empty() && plan.requires_approval(), "{:?}", plan.blockers);
     assert!(plan.steps.iter().all(|step| !step.action.changes_routing()), "its members do");
+}
+
+#[test]
+fn row_43_whoever_empties_a_region_is_told_what_people_have_put_in_the_way_of_its_members() {
+    let mut world = served();
+    let mut held = |what: &str, until| {
+        let held = Held { by: Actor::Person(id("anna")), since: ago(60), until, reason: "a new disk".to_owned() };
+        world.records.restraints.insert(what.parse().unwrap(), held);
+    };
+    held("maintenance:service/api", Some(now() + chrono::TimeDelta::minutes(10)));
+    held("pause:service/elsewhere", None);
+    held("pause:cluster/users", Some(ago(5)));
+    let said = plan(&world, Mode::Emergency).passed_over;
+    assert!(matches!(&said[..], [only] if only.starts_with("api is under maintenance until") && only.ends_with("a new disk (anna)")), "{said:?}");
+    assert_eq!(plan(&world, Mode::Test).passed_over, [""; 0], "a rehearsal moves nobody");
 }
 
 /// The best node anywhere would be the primary's neighbour, and the region would not be empty.

@@ -35,6 +35,9 @@ pub enum Channel {
         user: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         password_file: Option<PathBuf>,
+        /// Who signs the server's certificate, as PEM, where that is no public authority.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca_file: Option<PathBuf>,
         /// `Lifeboat <lifeboat@example.org>`.
         from: String,
         to: Vec<String>,
@@ -96,12 +99,12 @@ impl Channel {
 
     /// Makes its paths absolute.
     pub(super) fn resolve(&mut self, base: &Path) {
-        let file = match self {
-            Channel::Webhook { url_file, .. } => Some(url_file),
-            Channel::Mail { password_file, .. } => password_file.as_mut(),
-            Channel::Pagerduty { routing_key_file, .. } => Some(routing_key_file),
+        let files = match self {
+            Channel::Webhook { url_file, .. } => [Some(url_file), None],
+            Channel::Mail { password_file, ca_file, .. } => [password_file.as_mut(), ca_file.as_mut()],
+            Channel::Pagerduty { routing_key_file, .. } => [Some(routing_key_file), None],
         };
-        if let Some(file) = file {
+        for file in files.into_iter().flatten() {
             *file = base.join(&*file);
         }
     }
@@ -115,7 +118,7 @@ impl Channel {
         match self {
             Channel::Webhook { .. } => Ok(()),
             Channel::Pagerduty { url, .. } => http_address(url).context("`url`").map(|_| ()),
-            Channel::Mail { host, port, tls, user, password_file, from, to, .. } => {
+            Channel::Mail { host, port, tls, user, password_file, ca_file, from, to, .. } => {
                 let is_name = !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || "/@:[]".contains(letter));
                 if !is_name && host.parse::<IpAddr>().is_err() {
                     bail!("`host` is the name or address of a mail server alone, for example \"smtp.example.org\", and not “{host}”");
@@ -128,6 +131,9 @@ impl Channel {
                 }
                 if user.is_some() && *tls == Tls::None && !is_on_this_machine(host) {
                     bail!("with `tls = \"none\"` the password would cross the network readably; use \"starttls\" or \"implicit\"");
+                }
+                if ca_file.is_some() && *tls == Tls::None {
+                    bail!("`ca_file` is for \"starttls\" and \"implicit\"; with `tls = \"none\"` nobody shows a certificate");
                 }
                 mailbox(from).context("`from`")?;
                 if to.is_empty() || to.len() > MOST_RECIPIENTS {

@@ -19,6 +19,7 @@ mod reader;
 pub mod rights;
 mod tls;
 pub use reader::Reader;
+pub(crate) use tls::certificates;
 pub use tls::{Shown, Tls, Trust};
 
 /// How to reach one node, or the router before the nodes.

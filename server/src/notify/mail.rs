@@ -2,7 +2,10 @@
 //! that mail programs show one thread for each.
 
 use super::{Carrier, text};
-use crate::{config::Tls, connect::probe::permitted};
+use crate::{
+    config::Tls,
+    connect::{postgres::certificates, probe::permitted},
+};
 use anyhow::Context;
 use async_trait::async_trait;
 use engine::notifications::Delivery;
@@ -14,12 +17,12 @@ use lettre::{
     },
     transport::smtp::{
         authentication::Credentials,
-        client::{Tls as SmtpTls, TlsParameters},
+        client::{Certificate, CertificateStore, Tls as SmtpTls, TlsParameters},
         extension::ClientId,
     },
 };
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// For each command; the courier bounds the whole.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -33,12 +36,35 @@ pub(super) struct Mail {
     to: Vec<Mailbox>,
 }
 
+/// Where mail is handed over.
+pub(super) struct Server<'a> {
+    pub host: &'a str,
+    pub port: u16,
+    pub tls: Tls,
+    /// Who signs its certificate; absent for the public authorities.
+    pub ca_file: Option<&'a Path>,
+}
+
+impl Server<'_> {
+    fn parameters(&self) -> anyhow::Result<TlsParameters> {
+        let mut parameters = TlsParameters::builder(self.host.to_owned());
+        if let Some(file) = self.ca_file {
+            parameters = parameters.certificate_store(CertificateStore::None);
+            for authority in certificates(file)? {
+                parameters = parameters.add_root_certificate(Certificate::from_der(authority.to_vec())?);
+            }
+        }
+        parameters.build().with_context(|| format!("TLS towards {} cannot be set up", self.host))
+    }
+}
+
 impl Mail {
     /// # Errors
-    /// A host that no certificate can name.
-    pub(super) fn new(host: &str, port: u16, tls: Tls, login: Option<(String, String)>, from: Mailbox, to: Vec<Mailbox>) -> anyhow::Result<Self> {
-        let parameters = || TlsParameters::new(host.to_owned()).with_context(|| format!("TLS towards {host} cannot be set up"));
-        let tls = match tls {
+    /// A host that no certificate can name, authorities that cannot be read.
+    pub(super) fn new(server: Server<'_>, login: Option<(String, String)>, from: Mailbox, to: Vec<Mailbox>) -> anyhow::Result<Self> {
+        let parameters = || server.parameters();
+        let Server { host, port, .. } = server;
+        let tls = match server.tls {
             Tls::Starttls => SmtpTls::Required(parameters()?),
             Tls::Implicit => SmtpTls::Wrapper(parameters()?),
             Tls::None => SmtpTls::None,

@@ -22,7 +22,18 @@ use server::{
     config::Config,
     notify::{self, Channels},
 };
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
 
 /// The configuration of a house with these channels and secret files.
 fn config(house: &House, channels: &str, secrets: &[(&str, &str)]) -> PathBuf {
@@ -170,6 +181,66 @@ async fn a_channel_that_hangs_delays_no_other_and_is_given_a_bounded_time() {
     for name in ["stuck", "mail"] {
         let said = of(name).await.said.unwrap();
         assert!(said.contains("does not answer") || said.contains("no answer within") || said.contains("does not take the mail"), "{name}: {said}");
+    }
+}
+
+/// What a mail server needs to speak TLS, with a certificate for 127.0.0.1 that signs itself and stands in `certificate`.
+fn acceptor(certificate: &Path) -> TlsAcceptor {
+    let key = certificate.with_extension("key");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=mail"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .output()
+        .expect("openssl is missing: install the package openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let chain = CertificateDer::pem_file_iter(certificate).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::from_pem_file(&key).unwrap()).unwrap()))
+}
+
+/// A mail channel with a login, in the words of its configuration.
+fn with_login(mail: &MailServer, more: &str) -> String {
+    format!(
+        "[channel.mail]\nkind = \"mail\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"me\"\npassword_file = \"mail-password\"\n\
+         from = \"a@example.org\"\nto = [\"b@example.org\"]\nminimum = \"lost\"\n{more}",
+        mail.port
+    )
+}
+
+#[tokio::test]
+async fn mail_is_handed_over_encrypted_to_a_server_whose_certificate_is_known() {
+    let house = House::with_people().await;
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = folder.path().join("mail.pem");
+    let mail = MailServer::with(Behaviour::Accept, Some(acceptor(&certificate))).await;
+    let ca_file = format!("ca_file = \"{}\"\n", certificate.display());
+    telling(&house, &with_login(&mail, &ca_file), &[("mail-password", "canary-4711")]).await;
+    primary_fails(&house).await;
+    until("it was taken", async || matches!(deliveries(&house).await.first().map(|one| one.outcome.clone()), Some(Outcome::Delivered(_)))).await;
+    assert_eq!(mail.letters().len(), 1);
+    let said = mail.commands();
+    let open: Vec<&str> = said.iter().filter(|line| !line.starts_with('🔒')).map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(open, ["EHLO", "STARTTLS"], "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("🔒 AUTH")) && said.iter().any(|line| line.starts_with("🔒 RCPT")), "{said:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_a_mail_server_that_is_not_known_or_does_not_encrypt() {
+    let folder = tempfile::tempdir().unwrap();
+    let stranger = MailServer::with(Behaviour::Accept, Some(acceptor(&folder.path().join("mail.pem")))).await;
+    let open = MailServer::start(Behaviour::Accept).await;
+    for (mail, what) in [(&stranger, "certificate"), (&open, "STARTTLS")] {
+        let house = House::with_people().await;
+        telling(&house, &with_login(mail, ""), &[("mail-password", "canary-4711")]).await;
+        primary_fails(&house).await;
+        until("it was tried", async || deliveries(&house).await.first().is_some_and(|delivery| delivery.attempts > 0)).await;
+        let delivery = deliveries(&house).await.remove(0);
+        let why = delivery.said.clone().unwrap();
+        assert!(matches!(delivery.outcome, Outcome::Waits(_)) && why.contains(what), "{what}: {why}");
+        let verbs: Vec<String> = mail.commands().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        assert!(mail.letters().is_empty() && verbs.iter().all(|verb| ["EHLO", "STARTTLS", "QUIT"].contains(&verb.as_str())), "{verbs:?}");
     }
 }
 
@@ -322,6 +393,7 @@ fn a_channel_with_a_mistake_is_refused_in_one_sentence() {
     let mail = |lines: &str| format!("kind = \"mail\"\nhost = \"smtp.example.org\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\n{lines}");
     refused(&mail("user = \"me\""), "belong together");
     refused(&mail("tls = \"none\"\nuser = \"me\"\npassword_file = \"x\""), "would cross the network readably");
+    refused(&mail("tls = \"none\"\nca_file = \"x\""), "nobody shows a certificate");
     refused(&mail("tls = \"maybe\""), "maybe");
     refused(&mail("").replace("smtp.example.org", "https://smtp.example.org"), "`host` is the name");
     refused(&mail("").replace("a@example.org", "nobody"), "`from`: “nobody” is no mail address");

@@ -5,9 +5,10 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// How a receiver treats what comes.
 #[derive(Clone, PartialEq, Debug)]
@@ -92,20 +93,25 @@ impl Letter {
     }
 }
 
-/// A mail server that knows EHLO, AUTH, MAIL, RCPT, DATA, RSET, NOOP and QUIT.
+/// A mail server that knows EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, RSET, NOOP and QUIT.
 #[derive(Clone)]
 pub struct MailServer {
     pub port: u16,
     letters: Arc<Mutex<Vec<Letter>>>,
     said: Arc<Mutex<Vec<String>>>,
     behaviour: Arc<Mutex<Behaviour>>,
+    /// Absent where it offers no STARTTLS.
+    tls: Option<TlsAcceptor>,
 }
 
 impl MailServer {
     pub async fn start(behaviour: Behaviour) -> Self {
+        Self::with(behaviour, None).await
+    }
+    pub async fn with(behaviour: Behaviour, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = Self { port, letters: Arc::default(), said: Arc::default(), behaviour: Arc::new(Mutex::new(behaviour)) };
+        let server = Self { port, letters: Arc::default(), said: Arc::default(), behaviour: Arc::new(Mutex::new(behaviour)), tls };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -122,7 +128,7 @@ impl MailServer {
     pub fn letters(&self) -> Vec<Letter> {
         self.letters.lock().unwrap().clone()
     }
-    /// Every command a client gave.
+    /// Every command a client gave; what came encrypted begins with “🔒 ”.
     pub fn commands(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
     }
@@ -134,26 +140,42 @@ impl MailServer {
             std::future::pending::<()>().await;
         }
         say(&mut stream, "220 mail.test").await?;
+        let starttls = if self.tls.is_some() { "250-STARTTLS\r\n" } else { "" };
+        let upgrade = self.session(&mut stream, &behaviour, starttls, "").await?;
+        if let Some(tls) = self.tls.as_ref().filter(|_| upgrade) {
+            let mut stream = BufReader::new(tls.accept(stream.into_inner()).await?);
+            self.session(&mut stream, &behaviour, "", "🔒 ").await?;
+        }
+        Ok(())
+    }
+
+    /// Until the client ends it, or asks for TLS (then true).
+    async fn session<S>(&self, stream: &mut BufReader<S>, behaviour: &Behaviour, offers: &str, mark: &str) -> std::io::Result<bool>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let (mut letter, mut line) = (Letter::default(), String::new());
         loop {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
+                return Ok(false);
             }
-            self.said.lock().unwrap().push(line.trim_end().to_owned());
+            self.said.lock().unwrap().push(format!("{mark}{}", line.trim_end()));
             let verb = line.get(..4).unwrap_or_default().to_uppercase();
-            match (verb.as_str(), &behaviour) {
-                ("EHLO", _) => say(&mut stream, "250-mail.test\r\n250-8BITMIME\r\n250 AUTH PLAIN").await?,
-                ("AUTH", Behaviour::Refuse(code, text)) | ("RCPT", Behaviour::Refuse(code, text)) => {
-                    say(&mut stream, &format!("{code} {text}")).await?
+            match (verb.as_str(), behaviour) {
+                ("EHLO", _) => say(stream, &format!("250-mail.test\r\n{offers}250-8BITMIME\r\n250 AUTH PLAIN")).await?,
+                ("STAR", _) if !offers.is_empty() => {
+                    say(stream, "220 go on").await?;
+                    return Ok(true);
                 }
-                ("AUTH", _) => say(&mut stream, "235 welcome").await?,
+                ("AUTH", Behaviour::Refuse(code, text)) | ("RCPT", Behaviour::Refuse(code, text)) => say(stream, &format!("{code} {text}")).await?,
+                ("AUTH", _) => say(stream, "235 welcome").await?,
                 ("RCPT", _) => {
                     letter.to.push(line.trim_end()["RCPT TO:".len()..].trim_matches(['<', '>']).to_owned());
-                    say(&mut stream, "250 ok").await?;
+                    say(stream, "250 ok").await?;
                 }
                 ("DATA", _) => {
-                    say(&mut stream, "354 go on").await?;
+                    say(stream, "354 go on").await?;
                     loop {
                         line.clear();
                         if stream.read_line(&mut line).await? == 0 || line == ".\r\n" {
@@ -162,15 +184,15 @@ impl MailServer {
                         letter.text += line.strip_prefix('.').unwrap_or(&line);
                     }
                     self.letters.lock().unwrap().push(std::mem::take(&mut letter));
-                    say(&mut stream, "250 2.0.0 queued as 4711").await?;
+                    say(stream, "250 2.0.0 queued as 4711").await?;
                 }
-                ("QUIT", _) => return say(&mut stream, "221 bye").await,
-                _ => say(&mut stream, "250 ok").await?,
+                ("QUIT", _) => return say(stream, "221 bye").await.map(|()| false),
+                _ => say(stream, "250 ok").await?,
             }
         }
     }
 }
 
-async fn say(stream: &mut BufReader<TcpStream>, text: &str) -> std::io::Result<()> {
+async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>, text: &str) -> std::io::Result<()> {
     stream.get_mut().write_all(format!("{text}\r\n").as_bytes()).await
 }

@@ -59,6 +59,7 @@ fn Whole(page: Page, answers: Answers, changed: RwSignal<bool>) -> impl IntoView
         <div class="plan">
             <div class="plan-main">
                 <Obstacles title="This cannot be done now" obstacles=page.hard.clone()/>
+                <Obstacles title="People have put this in its way" obstacles=page.passed_over.clone()/>
                 <Modes modes=page.modes.clone()/>
                 <Waves waves=page.waves.clone()/>
                 <Staying members=page.staying.clone()/>

@@ -2,7 +2,7 @@
 //! what stands in its way, and the form that asks for exactly that.
 
 use crate::{
-    databases::plan::view::{Affected, Loss, Obstacle, affected, barred, obstacles},
+    databases::plan::view::{Affected, Loss, Obstacle, affected, barred, obstacles, passed_over},
     failover::{plan::view::ModeChoice, rehearsal::Rehearsal},
     operations::{
         line::{OperationLine, about_href},
@@ -37,6 +37,7 @@ pub struct EvacuationPage {
     pub rehearsal: Rehearsal,
     /// No override lifts these.
     pub hard: Vec<Obstacle>,
+    pub passed_over: Vec<Obstacle>,
     /// Two people may decide to go on all the same.
     pub overridable: Vec<Obstacle>,
     /// The same, and breaking them takes an approver.
@@ -85,6 +86,7 @@ impl EvacuationPage {
             outage_since: plan.outage_since,
             rehearsal: Rehearsal::of(picture, &plan.scope()),
             hard: obstacles(plan.hard_blockers()),
+            passed_over: passed_over(&plan),
             overridable: obstacles(plan.overridable_blockers().into_iter().filter(|blocker| !blocker.is_safety_rule())),
             rules: obstacles(plan.rules_to_break()),
             held_by: halting::in_the_way(&picture.records, &plan).map(OperationLine::of),

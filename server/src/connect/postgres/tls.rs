@@ -80,7 +80,11 @@ fn server_name(name: &str) -> anyhow::Result<ServerName<'static>> {
         .with_context(|| format!("“{name}” is neither a DNS name nor an IP address, so no certificate can be for it"))
 }
 
-fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+/// The certificates in a file.
+///
+/// # Errors
+/// A file that cannot be read as PEM, or holds none.
+pub(crate) fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let found = read.with_context(|| format!("{} cannot be read as certificates in PEM", file.display()))?;
     if found.is_empty() {
