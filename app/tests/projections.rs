@@ -284,6 +284,18 @@ fn a_board_is_not_green_while_anything_is_exposed() {
 }
 
 #[test]
+fn a_board_is_not_green_while_a_host_agent_is_silent() {
+    let mut silent = picture(Scene::Full);
+    let agents = &mut Arc::make_mut(&mut silent.observed).agents;
+    let (region, judgement) = agents.iter_mut().next().unwrap();
+    (judgement.health, judgement.why) = (Health::Down, "refused".to_owned());
+    let region = region.clone();
+    let next = Board::of(&silent, &world::viewer("olga"), 1).next;
+    assert!(next.tone >= Tone::Act && next.what.starts_with("Nothing needs to be moved; "), "{next:?}");
+    assert!(next.remedy.contains(&format!("the host agent of {region}")), "{next:?}");
+}
+
+#[test]
 fn the_board_names_what_nobody_deals_with_and_why() {
     let board = board(Scene::Held, "olga");
     assert_eq!((board.next.tone, board.next.href.as_str()), (Tone::Lost, "/failover/dashboard/plan?mode=emergency"));

@@ -7,7 +7,7 @@ use server::connect::agent::{Agent, AgentError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::NoTls;
@@ -453,4 +453,34 @@ fn bad_input_gets_one_clear_sentence() {
     std::fs::write(&config, "listen = 7").unwrap();
     let out = Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(["agent", "--config"]).arg(&config).output().unwrap();
     assert!(!out.status.success() && said(&out).contains("not a valid agent configuration"), "{}", said(&out));
+}
+
+/// The dashboard in front of a lab; dropping it ends it.
+struct Dashboard(std::process::Child);
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A host agent keeps the nodes of its region that Lifeboat runs, and Patroni's nodes are none of its business.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_lab_with_a_cluster_that_patroni_runs_nothing_needs_a_person() {
+    let lab = Lab::up(Home::Open, &["--patroni"]);
+    let config = lab.folder.join("lifeboat.toml");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    serve.arg("serve").arg("--config").arg(&config).args(["--listen", "127.0.0.1:0"]);
+    let _dashboard = Dashboard(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(40);
+    loop {
+        let out = Command::new(env!("CARGO_BIN_EXE_lifeboat")).arg("status").arg("--config").arg(&config).output().unwrap();
+        let text = said(&out);
+        if out.status.success() && text.contains("orders: primary") && text.contains("from the running server") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -48,10 +48,13 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
         </PageTitle>
         <Headlined headline=page.headline.clone() now/>
         <div class="cluster-top">
-            <section aria-labelledby="topology-title" class="panel">
-                <h2 id="topology-title">"Topology"</h2>
-                <Drawing page=page.clone()/>
-            </section>
+            <div class="plan-main">
+                <section aria-labelledby="topology-title" class="panel">
+                    <h2 id="topology-title">"Topology"</h2>
+                    <Drawing page=page.clone()/>
+                </section>
+                {page.patroni.clone().map(|told| view! { <Patroni told now/> })}
+            </div>
             <div class="cluster-side">
                 {page.active.clone().map(|active| view! {
                     <section class="panel" aria-labelledby="current-title">
@@ -64,7 +67,6 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                 <Offers offers=page.offers.clone()/>
                 <Protection shield=page.protection.clone() now/>
                 <Routing route=page.route.clone() now/>
-                {page.patroni.clone().map(|told| view! { <Patroni told now/> })}
             </div>
         </div>
         <section aria-labelledby="nodes-title">

@@ -2,7 +2,7 @@
 
 use crate::{
     operations::{clock::Clock, words},
-    overview::view::{Need, commit_of},
+    overview::view::{Need, commit_of, needs},
     ui::{state::Tone, time::clock},
 };
 use engine::{
@@ -42,6 +42,11 @@ pub fn next(picture: &Picture, viewer: &AccountName) -> (Need, usize) {
 fn nothing(picture: &Picture) -> Need {
     let unknown = picture.estate.services.iter().filter(|service| service.traffic.is_some());
     let unknown: Vec<&str> = unknown.filter(|service| super::standing::seen(picture, service).is_none()).map(|service| service.id.as_str()).collect();
+    if unknown.is_empty()
+        && let Some(other) = other(picture)
+    {
+        return other;
+    }
     let (tone, what, remedy) = match unknown[..] {
         [] => (Tone::Ok, "Nothing needs doing.".to_owned(), "Nothing that is watched fails, and no decision waits.".to_owned()),
         [first, ..] => {
@@ -52,6 +57,21 @@ fn nothing(picture: &Picture) -> Need {
     };
     let (link, href) = unknown.first().map_or_else(Default::default, |id| (format!("Look at {id}"), format!("/failover/{id}")));
     Need { tone, what, remedy, since: None, link, href }
+}
+
+/// What needs a person elsewhere: this page is not green beside it.
+fn other(picture: &Picture) -> Option<Need> {
+    let needs = needs(picture, &picture.findings());
+    let first = needs.iter().max_by_key(|need| need.tone)?;
+    let count = if needs.len() == 1 { "1 thing needs".to_owned() } else { format!("{} things need", needs.len()) };
+    Some(Need {
+        tone: first.tone,
+        what: format!("Nothing needs to be moved; {count} a person."),
+        remedy: format!("{}.", first.what.trim_end_matches('.')),
+        since: first.since,
+        link: "Look at the overview".to_owned(),
+        href: "/".to_owned(),
+    })
 }
 
 /// What was moved away from, or copied less often than it should be, is still broken.

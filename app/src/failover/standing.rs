@@ -171,6 +171,9 @@ pub fn automation(picture: &Picture, scope: &Scope, strategy: Option<&Strategy>)
             Hold::Restrained { what: Restraint::Maintenance(_), .. } => (Tone::Watch, "maintenance"),
             Hold::Restrained { .. } => (Tone::Watch, "acknowledged"),
             Hold::Cooldown { .. } => (Tone::Watch, "cooldown"),
+            // That is as it was declared.
+            Hold::LeftToPatroni { .. } => (Tone::Ok, "left to Patroni"),
+            Hold::PatroniPaused { .. } => (Tone::Watch, "Patroni is paused"),
             _ => (Tone::Act, "HELD"),
         };
         return because(tone, word, None, holds.iter().map(ToString::to_string).collect());

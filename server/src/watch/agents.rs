@@ -5,7 +5,7 @@ use crate::{connect::agent::Agent, connections::Connections};
 use chrono::Utc;
 use engine::{
     databases::{FilesReading, HostState},
-    estate::Estate,
+    estate::{Estate, Manager},
     health::{Outcome, Sample},
     id::NodeId,
     time::Span,
@@ -16,8 +16,9 @@ use tokio::sync::mpsc::Sender;
 pub(super) fn start(estate: &Estate, connections: &Connections, sender: &Sender<Sighting>) {
     for (region, agent) in &connections.agents {
         let rule = rule_in(estate, region);
-        let nodes: Vec<NodeId> =
-            estate.clusters.iter().flat_map(|cluster| &cluster.nodes).filter(|node| &node.region == region).map(|node| node.id.clone()).collect();
+        // What Patroni runs no host agent keeps.
+        let kept = estate.clusters.iter().filter(|cluster| cluster.manager == Manager::Lifeboat).flat_map(|cluster| &cluster.nodes);
+        let nodes: Vec<NodeId> = kept.filter(|node| &node.region == region).map(|node| node.id.clone()).collect();
         let (region, agent, sender) = (region.clone(), agent.clone(), sender.clone());
         tokio::spawn(async move {
             let mut beat = beat(&rule);
@@ -42,7 +43,7 @@ async fn ask(agent: &Agent, nodes: &[NodeId], patience: Duration) -> Result<Vec<
         agent.status().await.map_err(|error| error.to_string())?;
         let mut hosts = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let status = agent.node(node.as_str()).await.map_err(|error| error.to_string())?;
+            let status = agent.node(node.as_str()).await.map_err(|error| format!("asked about {node}: {error}"))?;
             let state = match (status.running, status.stopped_by_signal, status.processes) {
                 (_, true, _) => HostState::Hung,
                 (false, false, 0) => HostState::Gone,

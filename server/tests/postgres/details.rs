@@ -2,7 +2,10 @@
 
 use crate::node::Node;
 use chrono::Utc;
-use engine::databases::{Archive, Archiver, CatalogReading, NodeRole, Slot, SlotWal};
+use engine::{
+    databases::{Archive, Archiver, CatalogReading, NodeRole, Slot, SlotWal},
+    estate::Manager,
+};
 use server::connect::postgres::{self, Reader};
 use std::time::{Duration, Instant};
 
@@ -32,7 +35,7 @@ async fn a_slot_is_read_from_its_first_byte_to_the_loss_of_its_wal() {
     let node = Node::with("").await;
     node.run(&[ROLE, "select pg_create_physical_replication_slot('new')", "select pg_create_physical_replication_slot('kept', true)"]).await;
     let tells = node.version().await >= 13_00_00;
-    let mut reader = Reader::new(node.address("lifeboat"), None);
+    let mut reader = Reader::new(node.address("lifeboat"), Manager::Lifeboat, None);
     let read = reader.read(Utc::now()).await.unwrap();
     assert_eq!(read.archive, Ok(Archive::Off));
     let [kept, new] = slots(&read) else { panic!("{read:?}") };
@@ -64,7 +67,7 @@ async fn a_slot_is_read_from_its_first_byte_to_the_loss_of_its_wal() {
 async fn an_archive_is_read_while_it_fails_waits_recovers_and_goes_nowhere() {
     let mut node = Node::with("archive_mode = on\narchive_command = 'exit 1'\n").await;
     node.run(&[ROLE, "grant pg_monitor to lifeboat"]).await;
-    let mut reader = Reader::new(node.address("lifeboat"), None);
+    let mut reader = Reader::new(node.address("lifeboat"), Manager::Lifeboat, None);
     let read = reader.read(Utc::now()).await.unwrap();
     assert_eq!(archiver(&read), &Archiver { last: None, last_failed: None, waiting: Some(0) });
     node.run(&["create table t (i int)", "select pg_switch_wal()"]).await;
@@ -82,10 +85,10 @@ async fn an_archive_is_read_while_it_fails_waits_recovers_and_goes_nowhere() {
     until(&mut reader, "it goes nowhere", |read| (read.archive == Ok(Archive::Nowhere)).then_some(())).await;
 
     let standby = node.standby().await;
-    let read = Reader::new(standby.address("lifeboat"), None).read(Utc::now()).await.unwrap();
+    let read = Reader::new(standby.address("lifeboat"), Manager::Lifeboat, None).read(Utc::now()).await.unwrap();
     assert_eq!((&read.archive, slots(&read)), (&Ok(Archive::WhenPromoted), &[][..]));
     standby.run(&["select pg_create_physical_replication_slot('cascade', true)"]).await;
-    let read = Reader::new(standby.address("lifeboat"), None).read(Utc::now()).await.unwrap();
+    let read = Reader::new(standby.address("lifeboat"), Manager::Lifeboat, None).read(Utc::now()).await.unwrap();
     assert!(slots(&read)[0].kept.is_some(), "on a standby it is counted from what was replayed: {read:?}");
 }
 
@@ -93,7 +96,7 @@ async fn an_archive_is_read_while_it_fails_waits_recovers_and_goes_nowhere() {
 async fn a_detail_that_is_refused_says_so_and_takes_no_other_away() {
     let node = Node::with("").await;
     node.run(&[ROLE, "revoke select on pg_replication_slots from public"]).await;
-    let read = Reader::new(node.address("lifeboat"), None).read(Utc::now()).await.unwrap();
+    let read = Reader::new(node.address("lifeboat"), Manager::Lifeboat, None).read(Utc::now()).await.unwrap();
     assert_eq!(read.slots, Err("permission denied for view pg_replication_slots (42501)".to_owned()));
     assert_eq!(read.archive, Ok(Archive::Off));
     assert!(read.rights.is_ok(), "{read:?}");
@@ -107,7 +110,7 @@ async fn a_catalogue_that_answers_slowly_costs_its_own_detail_and_no_probe() {
         from pg_stat_get_archiver() s, pg_sleep(60)";
     node.run(&[ROLE, "grant pg_monitor to lifeboat", slow]).await;
     let address = node.address("lifeboat");
-    let mut reader = Reader::new(address.clone(), None);
+    let mut reader = Reader::new(address.clone(), Manager::Lifeboat, None);
     let began = Instant::now();
     let slowly = tokio::spawn(async move { (reader.read(Utc::now()).await, reader.read(Utc::now()).await) });
     let client = address.connect(Duration::from_secs(2)).await.unwrap();
@@ -128,7 +131,7 @@ async fn a_catalogue_that_answers_slowly_costs_its_own_detail_and_no_probe() {
 async fn a_server_that_is_gone_fails_the_look_and_is_read_again_when_it_is_back() {
     let mut node = Node::with("").await;
     node.run(&[ROLE]).await;
-    let mut reader = Reader::new(node.address("lifeboat"), None);
+    let mut reader = Reader::new(node.address("lifeboat"), Manager::Lifeboat, None);
     reader.read(Utc::now()).await.unwrap();
     node.stop();
     reader.read(Utc::now()).await.unwrap_err();

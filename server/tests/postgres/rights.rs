@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use chrono::Utc;
-use engine::databases::MissingRight;
+use engine::{databases::MissingRight, estate::Manager};
 use server::connect::postgres::{Reader, rights};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub async fn documented(node: &Node) {
 }
 
 async fn missing(node: &Node) -> Vec<MissingRight> {
-    Reader::new(node.address("lifeboat"), None).read(Utc::now()).await.unwrap().rights.unwrap()
+    Reader::new(node.address("lifeboat"), Manager::Lifeboat, None).read(Utc::now()).await.unwrap().rights.unwrap()
 }
 
 async fn missing_of_streaming(node: &Node) -> Vec<MissingRight> {
@@ -83,15 +83,29 @@ async fn what_is_documented_is_enough_and_each_right_that_is_revoked_is_named_wi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_patroni_runs_a_node_watching_and_proving_writes_is_all_that_is_asked_for() {
+    let node = Node::with("").await;
+    node.run(&["create role lifeboat login password 'secret'"]).await;
+    let missing = async || Reader::new(node.address("lifeboat"), Manager::Patroni, None).read(Utc::now()).await.unwrap().rights.unwrap();
+    let lacks = missing().await;
+    let rights: Vec<&str> = lacks.iter().map(|right| right.right.as_str()).collect();
+    assert_eq!(rights, ["membership in pg_monitor for lifeboat", "a schema lifeboat for lifeboat"]);
+    for right in &lacks {
+        node.run(&[&right.grant]).await;
+    }
+    assert_eq!(missing().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_that_need_quotes_are_quoted_in_what_is_to_be_run() {
     let node = Node::with("").await;
     node.run(&["create role \"Life\"\"boat\" login password 'secret'"]).await;
-    let lacks = Reader::new(node.address("Life\"boat"), None).read(Utc::now()).await.unwrap().rights.unwrap();
+    let lacks = Reader::new(node.address("Life\"boat"), Manager::Lifeboat, None).read(Utc::now()).await.unwrap().rights.unwrap();
     assert!(lacks.len() > 3, "{lacks:?}");
     for right in &lacks {
         assert!(right.grant.contains("\"Life\"\"boat\""), "{right:?}");
         node.run(&[&right.grant]).await;
     }
-    let lacks = Reader::new(node.address("Life\"boat"), None).read(Utc::now()).await.unwrap().rights.unwrap();
+    let lacks = Reader::new(node.address("Life\"boat"), Manager::Lifeboat, None).read(Utc::now()).await.unwrap().rights.unwrap();
     assert_eq!(lacks, []);
 }

@@ -5,6 +5,7 @@ use crate::connect::agent::Agent;
 use anyhow::Context;
 use engine::{
     databases::{CatalogReading, Detail, MissingRight},
+    estate::Manager,
     time::Instant,
 };
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio_postgres::Client;
 /// For one node.
 pub struct Reader {
     address: Address,
+    manager: Manager,
     /// Who knows the name of the role that standbys stream as: absent where no agent is set up, and none is ever told to stream.
     agent: Option<Agent>,
     client: Option<Client>,
@@ -35,8 +37,9 @@ const PER_STATEMENT: &str = "set statement_timeout = '1500ms'";
 const ROUNDS_PER_RIGHTS: u32 = 3;
 
 impl Reader {
-    pub fn new(address: Address, agent: Option<Agent>) -> Self {
-        Self { address, agent, client: None, streaming: None, rights: None }
+    /// `agent` is the one of the node's region: it keeps no node that Patroni runs.
+    pub fn new(address: Address, manager: Manager, agent: Option<Agent>) -> Self {
+        Self { address, manager, agent: agent.filter(|_| manager == Manager::Lifeboat), client: None, streaming: None, rights: None }
     }
 
     /// One look. Details that fail say so in their place.
@@ -68,7 +71,7 @@ impl Reader {
         let (rounds, rights) = match self.rights.take() {
             Some((rounds, rights)) if rounds > 0 => (rounds - 1, rights),
             _ => {
-                let own = detail(rights::missing(client, version).await);
+                let own = detail(rights::missing(client, version, self.manager).await);
                 (ROUNDS_PER_RIGHTS - 1, Rights { own, streaming: detail(self.streaming_rights().await) })
             }
         };

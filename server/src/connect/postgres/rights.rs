@@ -2,7 +2,7 @@
 //! the statement that grants it. One place for all of them: what an operation needs stands here beside why it needs it.
 
 use super::in_words;
-use engine::databases::MissingRight;
+use engine::{databases::MissingRight, estate::Manager};
 use tokio_postgres::Client;
 
 /// From here on a role may be given CHECKPOINT without being a superuser.
@@ -19,11 +19,12 @@ const REWIND: [&str; 4] = [
     "pg_read_binary_file(text, bigint, bigint, boolean)",
 ];
 
-/// What the role that is signed in lacks, to watch and to carry out operations.
+/// What the role that is signed in lacks, to watch and to carry out operations. Nodes that Patroni runs Lifeboat only watches,
+/// and proves that they take writes.
 ///
 /// # Errors
 /// What PostgreSQL said: then nothing is known of the rights.
-pub async fn missing(client: &Client, version: i32) -> anyhow::Result<Vec<MissingRight>> {
+pub async fn missing(client: &Client, version: i32, manager: Manager) -> anyhow::Result<Vec<MissingRight>> {
     let checkpoint = if version < GRANTS_CHECKPOINT { "rolsuper" } else { "pg_has_role('pg_checkpoint', 'usage')" };
     let statement = format!(
         "select quote_ident(current_user) as role, current_database()::text as database, rolsuper or rolreplication as replication,
@@ -77,21 +78,23 @@ pub async fn missing(client: &Client, version: i32) -> anyhow::Result<Vec<Missin
     if !without.is_empty() {
         lacking.add("membership in pg_monitor", &without.join("; "), format!("GRANT pg_monitor TO {role};"));
     }
-    if !has("promote")? {
-        let grant = format!("GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {role};");
-        lacking.add("EXECUTE on pg_promote(boolean, integer)", "Lifeboat cannot promote a standby", grant);
-    }
-    if !has("checkpoint")? {
-        let (right, grant) = if version < GRANTS_CHECKPOINT {
-            ("SUPERUSER, which CHECKPOINT takes before PostgreSQL 15,", format!("ALTER ROLE {role} SUPERUSER;"))
-        } else {
-            ("membership in pg_checkpoint", format!("GRANT pg_checkpoint TO {role};"))
-        };
-        lacking.add(right, "no node can rejoin: pg_rewind is wrong until the new primary has written a checkpoint", grant);
-    }
-    if !has("replication")? {
-        let effect = "replication slots can be neither made nor dropped, so no node can be told to follow another one";
-        lacking.add("REPLICATION", effect, format!("ALTER ROLE {role} REPLICATION;"));
+    if manager == Manager::Lifeboat {
+        if !has("promote")? {
+            let grant = format!("GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {role};");
+            lacking.add("EXECUTE on pg_promote(boolean, integer)", "Lifeboat cannot promote a standby", grant);
+        }
+        if !has("checkpoint")? {
+            let (right, grant) = if version < GRANTS_CHECKPOINT {
+                ("SUPERUSER, which CHECKPOINT takes before PostgreSQL 15,", format!("ALTER ROLE {role} SUPERUSER;"))
+            } else {
+                ("membership in pg_checkpoint", format!("GRANT pg_checkpoint TO {role};"))
+            };
+            lacking.add(right, "no node can rejoin: pg_rewind is wrong until the new primary has written a checkpoint", grant);
+        }
+        if !has("replication")? {
+            let effect = "replication slots can be neither made nor dropped, so no node can be told to follow another one";
+            lacking.add("REPLICATION", effect, format!("ALTER ROLE {role} REPLICATION;"));
+        }
     }
     let no_proof = "no move can be proven by a write";
     if !has("has_schema")? {
