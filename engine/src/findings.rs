@@ -106,7 +106,7 @@ pub enum Complaint {
     QuorumOutOfReach { quorum: u32, places: usize },
     #[error("the word of the observer {observer} does not count: {why}")]
     ObserverUncounted { observer: ObserverId, why: String },
-    #[error("too few observers see for anything to count as down: {counted} places of the {quorum} that must agree")]
+    #[error("too few observers see for anything to count as down: {counted} of the {quorum} places that must agree")]
     TooFewObservers { quorum: u32, counted: usize },
     #[error("{service} is {health} in {region}: {why}")]
     EndpointNotHealthy { service: ServiceId, region: RegionId, health: Health, why: String },

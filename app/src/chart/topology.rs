@@ -180,8 +180,11 @@ fn flow_between_columns(measure: &Measure, cards: &[Area], columns: &[usize], fl
     } else {
         (from.x, to.x + to.width, to.x + to.width + measure.right + measure.gutter / 2)
     };
-    let label = Point { x: turn, y: middle(to) - 10 };
-    if columns[flow.from].abs_diff(columns[flow.to]) == 1 {
+    let is_neighbour = columns[flow.from].abs_diff(columns[flow.to]) == 1;
+    // On the side of the line that the turn does not come from.
+    let from_above = !is_neighbour || middle(from) < middle(to);
+    let label = Point { x: turn, y: if from_above { middle(to) + 20 } else { middle(to) - 10 } };
+    if is_neighbour {
         let mut points = vec![Point { x: start, y: middle(from) }];
         if middle(from) != middle(to) {
             points.extend([Point { x: turn, y: middle(from) }, Point { x: turn, y: middle(to) }]);
@@ -262,6 +265,14 @@ mod tests {
                         for card in &layout.cards {
                             assert!(!crosses(line, card), "{shape:?} {cards:?} leader {leader}: {line:?} crosses {card:?}");
                         }
+                        let under = |pair: &[Point]| {
+                            let (top, bottom) = (pair[0].y.min(pair[1].y), pair[0].y.max(pair[1].y));
+                            line.anchor == "middle"
+                                && pair[0].x == line.label.x
+                                && pair[1].x == line.label.x
+                                && (top..=bottom).contains(&(line.label.y - 5))
+                        };
+                        assert!(!line.points.windows(2).any(under), "{shape:?} {cards:?} leader {leader}: {line:?} runs through its label");
                         for point in &line.points {
                             assert!(point.x >= 0 && point.x <= layout.width && point.y >= 0 && point.y <= layout.height, "{point:?} lies outside");
                         }
