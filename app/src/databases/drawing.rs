@@ -64,7 +64,8 @@ impl Said {
         for node in &self.nodes {
             let timeline = node.timeline.map_or_else(|| "an unknown timeline".to_owned(), |timeline| format!("timeline {timeline}"));
             let age = if node.stale { ", as of an old sample" } else { "" };
-            words.push(format!("{} in {}: {}, {timeline}{age}.", node.node, node.region, node.standing));
+            let over = node.takes_over.as_ref().map(|over| format!(", {}", over.in_words())).unwrap_or_default();
+            words.push(format!("{} in {}: {}{over}, {timeline}{age}.", node.node, node.region, node.standing));
         }
         for (link, (flowing, label)) in self.topology.flows.iter().zip(&self.flows) {
             let (from, to) = (&self.nodes[link.from].node, &self.nodes[link.to].node);
@@ -172,13 +173,16 @@ fn card(area: Area, node: &NodeRow) -> impl IntoView + use<> {
     let age = node.read_at.filter(|_| node.stale).map(|at| format!("as of {} UTC", clock(at)));
     // Three lines, or four where the sample is old.
     let middle = area.y + if age.is_some() { 34 } else { 40 };
-    let class = format!("node {}{}", node.tone.name(), if node.stale { " old" } else { "" });
+    let first = node.takes_over.as_ref().is_some_and(|over| over.first && over.excluded.is_none());
+    let class = format!("node {}{}{}", node.tone.name(), if node.stale { " old" } else { "" }, if first { " first" } else { "" });
     view! {
         <g class=class>
             <rect x=area.x y=area.y width=area.width height=area.height rx="6"></rect>
             <text class="name" x=area.x + 14 y=middle - 11>{node.node.to_string()}</text>
             <svg class="icon" x=area.x + 14 y=middle width="16" height="16"><use href=format!("/icons.svg#{}", node.tone.name())></use></svg>
-            <text class="standing" x=area.x + 36 y=middle + 13>{node.standing.clone()}</text>
+            <text class="standing" x=area.x + 36 y=middle + 13>
+                {node.standing.clone()}{node.takes_over.as_ref().map(|over| view! { <tspan>{format!(" · {}", over.in_words())}</tspan> })}
+            </text>
             <text class="facts" x=area.x + 14 y=middle + 37>{facts}</text>
             <text class="age" x=area.x + 14 y=middle + 56>{age}</text>
         </g>

@@ -63,6 +63,10 @@ fn Row(node: NodeRow, cluster: ClusterId, free: bool, now: Instant) -> impl Into
                 <Badge tone=node.tone word=node.standing/>
                 {node.since.map(|at| view! { <span class="quiet">" since "<Moment at now/></span> })}
                 {node.why.map(|why| view! { <p class="why">{why}</p> })}
+                {node.takes_over.map(|over| {
+                    let why = over.excluded.as_ref().map(|why| format!(": {why}"));
+                    view! { <p class="why">{over.in_words()}{why}</p> }
+                })}
             </td>
             <td>{region}</td>
             <td class="number figure">{behind(node.lag, Lag::bytes_in_words)}</td>

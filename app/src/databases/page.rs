@@ -7,7 +7,7 @@ use super::{
     nodes::Nodes,
     patroni::Patroni,
     standing::{Headline, Route, Shield},
-    view::{ClusterPage, Offer},
+    view::{ClusterPage, LastMove, Offer},
 };
 use crate::ui::settled::IntoSettled;
 use crate::{
@@ -66,6 +66,7 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                 })}
                 <Offers offers=page.offers.clone()/>
                 <Protection shield=page.protection.clone() now/>
+                <Moved last=page.last_move.clone() now/>
                 <Routing route=page.route.clone() now/>
             </div>
         </div>
@@ -134,6 +135,24 @@ pub fn Protection(shield: Shield, now: Instant) -> impl IntoView {
                 view! { <p class="quiet">"One writable node, and every other one streams from it."</p> }.settled()
             } else {
                 view! { <ul class="reasons">{shield.reasons.into_iter().map(|reason| view! { <li>{reason}</li> }).collect_view()}</ul> }.settled()
+            }}
+        </section>
+    }
+    .settled()
+}
+
+/// What is known of moves here, with its age: a move that was never made is not known to work.
+#[component]
+fn Moved(last: Option<LastMove>, now: Instant) -> impl IntoView {
+    view! {
+        <section class="panel" aria-labelledby="moved-title">
+            <h2 id="moved-title">"Last proven move"</h2>
+            {match last {
+                Some(last) => view! { <p><a href=last.href>{last.says}</a>", "<Age since=last.at now/>" ago."</p> }.settled(),
+                None => view! {
+                    <p><Badge tone=Tone::Unknown word="never moved"/></p>
+                    <p class="quiet">"Whether a move would work here, and how long writes would wait, is not known before one was made."</p>
+                }.settled(),
             }}
         </section>
     }

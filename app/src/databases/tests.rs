@@ -2,7 +2,7 @@
 
 use super::{
     plan::view::{Asked, PlanPage},
-    view::{ClusterPage, Directory},
+    view::{ClusterPage, Directory, TakesOver},
     wal::Against,
 };
 use crate::{
@@ -42,8 +42,34 @@ fn a_healthy_cluster_is_protected_and_its_lag_is_measured() {
     assert_eq!(west.upstream, Some(id(EAST)));
     assert_eq!(
         page.offers.iter().map(|offer| (offer.does.as_str(), offer.urgent)).collect::<Vec<_>>(),
-        [("Plan a switchover", false), ("Plan a failover", false)]
+        [("Plan a switchover", false), ("Drill a switchover", false), ("Plan a failover", false)]
     );
+    assert_eq!(page.last_move, None, "a move that was never made is not known to work");
+}
+
+#[test]
+fn row_51_who_could_take_over_is_marked_and_who_could_not_says_why() {
+    let over = |sample: &Sample| -> Vec<Option<String>> {
+        let words = |over: &TakesOver| format!("{}: {}", over.in_words(), over.excluded.as_deref().unwrap_or("-"));
+        page(sample).nodes.iter().map(|node| node.takes_over.as_ref().map(words)).collect()
+    };
+    let mut sample = Sample::healthy();
+    let [None, Some(replica), Some(west)] = &over(&sample)[..] else { panic!("{:?}", over(&sample)) };
+    assert_eq!((replica.as_str(), west.as_str()), ("first to take over: -", "can take over: -"));
+    let wrong = Judgement { health: Health::Down, since: None, why: "refused".to_owned() };
+    sample.node(REPLICA).judgement = wrong;
+    let [None, Some(replica), Some(west)] = &over(&sample)[..] else { panic!("{:?}", over(&sample)) };
+    assert_eq!((replica.as_str(), west.as_str()), ("cannot take over: it is down: refused", "first to take over: -"));
+    let dead = Sample::primary_down();
+    assert!(over(&dead)[0].is_none() && over(&dead).iter().flatten().any(|word| word.starts_with("first")), "{:?}", over(&dead));
+}
+
+#[test]
+fn a_drill_moves_the_writes_and_brings_its_reason_along() {
+    let page = page(&Sample::healthy());
+    let drill = page.offers.iter().find(|offer| offer.does == "Drill a switchover").expect("an offer");
+    assert_eq!(drill.href, "/databases/user-database/plan?kind=switchover&drill");
+    assert!(drill.because.contains("really moves the writes"), "{drill:?}");
 }
 
 #[test]

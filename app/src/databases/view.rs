@@ -9,15 +9,19 @@ use super::{
 };
 use crate::{
     failover::view::switches::{self, Switch},
-    operations::line::{self, OperationLine},
+    operations::{
+        line::{self, OperationLine},
+        verdict::lost,
+        words::{title, took_in_words},
+    },
     overview::view::FindingLine,
     session::Viewer,
     ui::state::{Tone, standing},
 };
 use engine::{
-    databases::{ClusterView, Details, NodeStanding, NodeView},
+    databases::{Candidate, ClusterView, Details, Exclusion, NodeStanding, NodeView},
     estate::{Cluster, DeclaredRole, Estate, Manager},
-    failover::OperationKind,
+    failover::{OperationKind, State},
     health::Health,
     id::{ClusterId, NodeId, RegionId},
     picture::{Picture, RouteStanding},
@@ -70,6 +74,7 @@ pub struct ClusterPage {
     pub past: Vec<OperationLine>,
     /// What people can put in the way of Lifeboat here; empty where nobody looks at them.
     pub switches: Vec<Switch>,
+    pub last_move: Option<LastMove>,
 }
 
 /// One node with its latest reading.
@@ -86,6 +91,8 @@ pub struct NodeRow {
     /// Why it stands as it does, where that is not well.
     pub why: Option<String>,
     pub is_primary: bool,
+    /// Whether the writes could be moved to it now; absent for the primary, and where nobody knows who that is.
+    pub takes_over: Option<TakesOver>,
     /// The node it receives WAL from now, where that is one of this cluster.
     pub upstream: Option<NodeId>,
     pub timeline: Option<u32>,
@@ -99,6 +106,33 @@ pub struct NodeRow {
     pub version: Option<String>,
     /// Whether the person who looks should be offered to let it rejoin.
     pub can_rejoin: bool,
+}
+
+/// A node as the target of a move that could be planned now.
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
+pub struct TakesOver {
+    /// The first of the ranking.
+    pub first: bool,
+    /// Why it cannot.
+    pub excluded: Option<String>,
+}
+
+impl TakesOver {
+    pub fn in_words(&self) -> &'static str {
+        match (&self.excluded, self.first) {
+            (Some(_), _) => "cannot take over",
+            (None, true) => "first to take over",
+            (None, false) => "can take over",
+        }
+    }
+}
+
+/// When the writes were last moved here, and what that showed.
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
+pub struct LastMove {
+    pub href: String,
+    pub says: String,
+    pub at: Instant,
 }
 
 /// Something that can be done now, as a link to the page that confirms it.
@@ -151,7 +185,9 @@ impl ClusterPage {
         let active = picture.records.active_on(id);
         let mut past = line::ended(picture, Some(id));
         past.truncate(PAST_SHOWN);
-        let nodes: Vec<NodeRow> = view.nodes.iter().map(|node| NodeRow::of(picture, cluster, view, node)).collect();
+        let ranking = ranking(picture, id, view);
+        let nodes = view.nodes.iter().map(|node| NodeRow { takes_over: takes_over(&ranking, node), ..NodeRow::of(picture, cluster, view, node) });
+        let nodes: Vec<NodeRow> = nodes.collect();
         Some(Self {
             now: picture.now,
             id: id.clone(),
@@ -167,10 +203,37 @@ impl ClusterPage {
             details: view.nodes.iter().map(|node| DetailRow::of(node, &picture.estate.detection_of(cluster), picture.now)).collect(),
             complaints: details::complaints(picture, cluster),
             nodes,
+            last_move: LastMove::of(picture, id),
             active: active.map(|operation| OperationLine::in_picture(picture, operation)),
             past,
             switches: Vec::new(),
         })
+    }
+}
+
+/// Those that a move would be planned with as things are: a switchover while the primary is well, else a failover. The best first.
+fn ranking(picture: &Picture, id: &ClusterId, view: &ClusterView) -> Vec<Candidate> {
+    let kind = if view.writable().len() == 1 { OperationKind::Switchover } else { OperationKind::Failover };
+    let plan = view.primary().and_then(|_| picture.plan(kind, id, None));
+    plan.and_then(|plan| plan.database().map(|change| change.candidates.clone())).unwrap_or_default()
+}
+
+fn takes_over(ranking: &[Candidate], node: &NodeView) -> Option<TakesOver> {
+    let at = ranking.iter().position(|candidate| candidate.node == node.node)?;
+    let excluded = ranking[at].exclusions.first();
+    let is_primary = matches!(excluded, Some(Exclusion::IsPrimary));
+    (!is_primary).then(|| TakesOver { first: at == 0, excluded: excluded.map(ToString::to_string) })
+}
+
+impl LastMove {
+    /// The last operation that moved the writes of the cluster and was proven.
+    fn of(picture: &Picture, id: &ClusterId) -> Option<Self> {
+        let moves = picture.records.operations.values().filter(|operation| operation.plan.scope().cluster() == Some(id));
+        let moves = moves.filter(|operation| operation.state == State::Succeeded).filter_map(|operation| Some((operation, lost(operation)?)));
+        let (operation, (_, lost)) = moves.max_by_key(|(operation, _)| operation.ended_at)?;
+        let without = operation.recovery_time().map_or_else(|| "not measured".to_owned(), took_in_words);
+        let says = format!("{}: without writes for {without}, lost: {lost}", title(&operation.plan));
+        Some(Self { href: format!("/operations/{}", operation.id), says, at: operation.ended_at? })
     }
 }
 
@@ -216,6 +279,7 @@ impl NodeRow {
             since: if node.judgement.health == Health::Ok { None } else { node.judgement.since },
             why: why(node, stands, stale),
             is_primary,
+            takes_over: None,
             upstream: matches!(stands, NodeStanding::Streaming).then(|| super::wal::upstream_of(cluster, view, node)).flatten(),
             timeline: reading.map(|reading| reading.timeline),
             position: node.position().map(|lsn| lsn.to_string()),
@@ -275,6 +339,12 @@ fn offers(picture: &Picture, cluster: &Cluster, view: &ClusterView, held: bool) 
                 href: plan(OperationKind::Switchover),
                 does: "Plan a switchover".to_owned(),
                 because: "Moves the writes to another node without losing any. Shows everything before anything happens.".to_owned(),
+                urgent: false,
+            });
+            offers.push(Offer {
+                href: format!("{}&drill", plan(OperationKind::Switchover)),
+                does: "Drill a switchover".to_owned(),
+                because: "The same on a quiet day, to have it proven and measured before it is needed. It really moves the writes.".to_owned(),
                 urgent: false,
             });
         }

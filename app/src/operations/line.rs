@@ -1,6 +1,6 @@
 //! One operation as a row of a list: what, where, how it stands, who asked, and what was measured.
 
-use super::words;
+use super::{verdict, words};
 use crate::ui::state::Tone;
 use engine::{
     failover::{Mode, Operation, OperationKind, State},
@@ -30,6 +30,8 @@ pub struct OperationLine {
     pub recovery_time: Option<Span>,
     /// Whether the measured time kept the objective; `None` where either is missing.
     pub rto_met: Option<bool>,
+    /// What it cost of what was committed; `None` where it moved no writes.
+    pub lost: Option<(Tone, String)>,
     /// How many checks were overridden by people.
     pub overridden: usize,
     /// Steps that failed without stopping it.
@@ -60,6 +62,7 @@ impl OperationLine {
             steps: operation.steps.len(),
             recovery_time: operation.recovery_time(),
             rto_met: operation.recovery_time().zip(plan.rto).map(|(measured, target)| measured <= target),
+            lost: verdict::lost(operation),
             overridden: operation.overridden.len(),
             shortfalls: operation.shortfalls().count(),
             running: operation.state == State::Running,

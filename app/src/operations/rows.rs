@@ -24,6 +24,7 @@ pub fn OperationRows(lines: Vec<OperationLine>, #[prop(into)] caption: String, n
                         <th scope="col">"On"</th>
                         <th scope="col" class="number">"Steps"</th>
                         <th scope="col" class="number">"Recovery time"</th>
+                        <th scope="col">"Lost"</th>
                         <th scope="col">"Requested"</th>
                         <th scope="col">"Approved by"</th>
                         <th scope="col">"Ended"</th>
@@ -55,6 +56,10 @@ fn Row(line: OperationLine, now: Instant) -> impl IntoView {
         (Some(time), Some(false)) => view! { <Badge tone=Tone::Lost word=format!("{} BREACHED", took_in_words(time))/> }.settled(),
         (Some(time), _) => took_in_words(time).settled(),
     };
+    let lost = match line.lost.clone() {
+        None => view! { <span class="quiet">"—"</span> }.settled(),
+        Some((tone, word)) => view! { <Badge tone word/> }.settled(),
+    };
     view! {
         <tr>
             <th scope="row"><a href=format!("/operations/{}", line.id)>{line.title.clone()}</a>" "<code class="quiet">{line.id.short()}</code></th>
@@ -62,6 +67,7 @@ fn Row(line: OperationLine, now: Instant) -> impl IntoView {
             <td><a href=line.about_href()>{line.scope.name().to_owned()}</a></td>
             <td class="number">{format!("{} of {}", line.steps_over, line.steps)}</td>
             <td class="number">{recovery}</td>
+            <td>{lost}</td>
             <td>{line.requested_by.to_string()}" at "<Moment at=line.requested_at now/></td>
             <td>{line.approved_by.map_or_else(|| "—".to_owned(), |name| name.to_string())}</td>
             <td>{line.ended_at.map(|at| view! { <Moment at now/> })}</td>

@@ -7,6 +7,7 @@ use super::{
     view::{Board, OperationPage},
 };
 use crate::{
+    databases::view::ClusterPage,
     sample::{Sample, at, id, operation_id, viewer},
     session::Viewer,
     ui::state::Tone,
@@ -166,6 +167,28 @@ fn what_was_not_measured_never_reads_as_met() {
         ]
     );
     assert_eq!(page.line.tone, Tone::Ok);
+    assert_eq!(page.line.lost, Some((Tone::Unknown, "not measured".to_owned())), "what nobody counted is not nothing");
+}
+
+#[test]
+fn the_history_of_a_cluster_says_what_each_move_cost() {
+    let cost = |lost: Option<u64>| {
+        let mut sample = Sample::primary_down();
+        let plan = sample.request(OperationKind::Failover);
+        assert_eq!(page(&sample).line.lost, None, "nothing was promoted yet");
+        run(&mut sample, &plan, plan.steps.len() - 1);
+        assert_eq!(page(&sample).line.lost, Some((Tone::Unknown, "not measured yet".to_owned())));
+        let measured = Measured { recovery_time: Some(Span::from_secs(51)), lost_transactions: lost, ..Measured::default() };
+        sample.happens("Lifeboat", at("14:04:00"), Event::OperationMeasured { id: operation_id(), measured });
+        sample.happens("Lifeboat", at("14:04:00"), Event::OperationSucceeded { id: operation_id() });
+        let cluster = ClusterPage::of(&sample.picture(), &id("user-database")).expect("the cluster");
+        let last = cluster.last_move.expect("it moved");
+        assert_eq!((last.at, cluster.past[0].lost.is_some()), (at("14:04:00"), true));
+        last.says
+    };
+    assert!(cost(Some(0)).ends_with(": without writes for 51.00 s, lost: nothing"), "{}", cost(Some(0)));
+    assert!(cost(Some(3)).ends_with("lost: 3 transactions"));
+    assert!(cost(None).ends_with("lost: not measured"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::words;
 use crate::ui::state::Tone;
 use engine::{
-    failover::{Mode, Operation, State},
+    failover::{Action, Mode, Operation, State, StepState},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,20 @@ pub fn of(operation: &Operation) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// What an operation that moved the writes cost of what was committed, in a word. `None` where it moved none.
+pub fn lost(operation: &Operation) -> Option<(Tone, String)> {
+    let promotes = operation.plan.steps.iter().zip(&operation.steps);
+    let promotes = promotes.filter(|(step, _)| matches!(step.action, Action::Promote { .. } | Action::AskPatroni { .. }));
+    let promoted = promotes.into_iter().any(|(_, record)| record.state == StepState::Done);
+    promoted.then(|| match operation.measured.lost_transactions {
+        Some(0) => (Tone::Ok, "nothing".to_owned()),
+        Some(1) => (Tone::Lost, "1 transaction".to_owned()),
+        Some(count) => (Tone::Lost, format!("{count} transactions")),
+        None if operation.state.is_active() => (Tone::Unknown, Verdict::NotYet.word().to_owned()),
+        None => (Tone::Unknown, Verdict::NotMeasured.word().to_owned()),
+    })
 }
 
 fn has_begun(operation: &Operation) -> bool {

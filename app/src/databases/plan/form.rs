@@ -10,11 +10,15 @@ use crate::{
         text_area::TextArea,
     },
 };
+use engine::failover::OperationKind;
 use leptos::{prelude::*, server_fn::ServerFn};
+use leptos_router::hooks::use_query_map;
 
 #[component]
 pub fn RequestForm(page: PlanPage, answers: Answers, changed: RwSignal<bool>) -> impl IntoView {
     let form = page.form;
+    let is_drill = page.kind == OperationKind::Switchover && use_query_map().with_untracked(|query| query.get_str("drill").is_some());
+    let reason = if is_drill { "Switchover drill: has the move proven and measured while nothing is wrong." } else { "" };
     let follows = form.follows;
     view! {
         <Post path=RequestOperation::PATH answers>
@@ -30,7 +34,7 @@ pub fn RequestForm(page: PlanPage, answers: Answers, changed: RwSignal<bool>) ->
                     <span><strong>"I accept that data may be lost. "</strong>{page.loss.says}</span>
                 </label>
             })}
-            <TextArea name="reason" label="Why" hint="At least 3 characters. The second person reads it, and the journal keeps it." rows=3 min_length=3 max_length=1000/>
+            <TextArea name="reason" label="Why" value=reason hint="At least 3 characters. The second person reads it, and the journal keeps it." rows=3 min_length=3 max_length=1000/>
             <p class="quiet">{follows}</p>
             <fieldset class="bare" disabled=move || changed.get()><Submit does=form.does weight=Weight::Main/></fieldset>
         </Post>
