@@ -53,6 +53,11 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                     <h2 id="topology-title">"Topology"</h2>
                     <Drawing page=page.clone()/>
                 </section>
+                <div class="standings">
+                    <Protection shield=page.protection.clone() now/>
+                    <Moved last=page.last_move.clone() now/>
+                    <Routing route=page.route.clone() now/>
+                </div>
                 {page.patroni.clone().map(|told| view! { <Patroni told now/> })}
             </div>
             <div class="cluster-side">
@@ -65,9 +70,6 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                     </section>
                 })}
                 <Offers offers=page.offers.clone()/>
-                <Protection shield=page.protection.clone() now/>
-                <Moved last=page.last_move.clone() now/>
-                <Routing route=page.route.clone() now/>
             </div>
         </div>
         <section aria-labelledby="nodes-title">
