@@ -31,7 +31,7 @@ export interface LoadReport {
 
 /** What `lab status --json` says of nodes and HAProxy; there is more. */
 export interface LabStatus {
-  nodes: { id: string; fenced: boolean; database: { role: "primary" | "standby"; timeline: number } | null }[];
+  nodes: { id: string; life: "running" | "hung" | "dead"; fenced: boolean; database: { role: "primary" | "standby"; timeline: number } | null }[];
   /** Node and `ready`, `drain` or `maint`. */
   haproxy: { servers: [string, string][] };
 }

@@ -214,6 +214,7 @@ fn estate() -> Estate {
             strategy: None,
             detection: None,
             router: Some(Router { socket: "/run/router.sock".to_owned(), backend: "writable".to_owned(), address: "127.0.0.1:6432".to_owned() }),
+            lease: None,
             manager: Default::default(),
             nodes: vec![
                 node(EAST, "us-east-1", "10.1.0.1", DeclaredRole::Primary),

@@ -217,9 +217,12 @@ impl ClusterView {
     pub fn node(&self, id: &NodeId) -> Option<&NodeView> {
         self.nodes.iter().find(|view| &view.node == id)
     }
-    /// Nodes that answer and would take a write. More than one is split brain.
+    /// Nodes that answer and would take a write. More than one is split brain. One that was left behind and refuses writes is none.
     pub fn writable(&self) -> Vec<&NodeView> {
-        self.nodes.iter().filter(|view| view.is_writable()).collect()
+        let all = || self.nodes.iter().filter(|view| view.is_writable()).filter_map(|view| Some((view, view.reading.as_ref()?)));
+        let newest = all().map(|(_, reading)| reading.timeline).max();
+        let was_left = |timeline: u32| newest.is_some_and(|newest| timeline < newest);
+        all().filter(|(_, reading)| !(reading.read_only && was_left(reading.timeline))).map(|(view, _)| view).collect()
     }
     /// The node that takes, or last took, the writes: the writable one on the highest timeline; where none answers,
     /// the one last seen as primary on the highest timeline. Never “the first in the list” (traps D1, F4).
@@ -274,7 +277,7 @@ pub enum NodeStanding {
     Streaming,
     /// In recovery, and not streaming on the primary's timeline.
     NotStreaming,
-    /// Was a primary on an older timeline, and is not one now: must be rewound before it may follow.
+    /// Was a primary on an older timeline, and takes no writes now: must be rewound before it may follow.
     NeedsRewind,
     /// Does not answer; was the primary when last seen.
     PrimaryDown,
@@ -301,6 +304,7 @@ impl ClusterView {
                 }
             }
             Health::Ok | Health::Degraded if is_primary && view.was_primary() => NodeStanding::Primary,
+            Health::Ok | Health::Degraded if left_behind => NodeStanding::NeedsRewind,
             Health::Ok => {
                 if self.is_streaming(view) {
                     NodeStanding::Streaming
@@ -319,6 +323,11 @@ impl ClusterView {
     /// What speaks against taking the copy on `view` for whole: it is further behind than `tolerance`, or nobody knows how far.
     pub(crate) fn lags(&self, view: &NodeView, tolerance: Option<Span>) -> Option<Exclusion> {
         ranking::lag_exclusion(self.primary(), view, tolerance)
+    }
+
+    /// Whether `node` receives WAL from the node that takes the writes now.
+    pub fn streams_from_primary(&self, node: &NodeId) -> bool {
+        self.node(node).is_some_and(|view| view.answers() && self.is_streaming(view))
     }
 
     /// Whether `view` receives WAL now, on the timeline of the node that takes the writes.

@@ -225,6 +225,10 @@ pub struct Cluster {
     pub detection: Option<Detection>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<Router>,
+    /// For how long the host of the primary lets it take writes without a word from Lifeboat; then it stops it. Absent: for ever.
+    /// It makes a host that cannot be reached provably stopped, and Lifeboat something that the database needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
     #[serde(default, skip_serializing_if = "Manager::is_lifeboat")]
     pub manager: Manager,
     #[serde(default, rename = "node")]
@@ -356,6 +360,11 @@ impl Estate {
 }
 
 impl Cluster {
+    /// The shortest lease: several times what a renewal may take.
+    pub const SHORTEST_LEASE: Span = Span::from_secs(5);
+    /// The longest: nobody waits longer for a proof.
+    pub const LONGEST_LEASE: Span = Span::from_mins(10);
+
     pub fn node(&self, id: &NodeId) -> Option<&Node> {
         self.nodes.iter().find(|node| &node.id == id)
     }

@@ -124,6 +124,8 @@ pub enum Complaint {
     WritesOnOldTimeline { node: NodeId, own: u32, newest: u32 },
     #[error("{node} answers and complains: {why}")]
     NodeComplains { node: NodeId, why: String },
+    #[error("the lease of {node} is not kept, so nothing proves it stopped where its host cannot be reached: {why}")]
+    LeaseNotKept { node: NodeId, why: String },
     #[error("the disk of {place} has {} left on {node}; less than {} is low", room_in_words(*free), bytes_in_words(*limit))]
     DiskLow { node: NodeId, place: String, free: u64, limit: u64 },
     #[error("{node} has {used} of at most {most} client connections")]

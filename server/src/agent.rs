@@ -16,6 +16,7 @@ pub mod fence;
 pub mod files;
 pub mod follow;
 pub mod inspect;
+pub mod lease;
 pub mod loss;
 pub mod observer;
 pub mod orders;
@@ -37,6 +38,9 @@ pub struct Arguments {
     /// The agent's configuration file (TOML), for an agent that keeps database nodes.
     #[arg(long, required_unless_present = "region", conflicts_with = "region")]
     config: Option<PathBuf>,
+    /// Keep the lease of this node; the agent starts this by itself.
+    #[arg(long, hide = true, requires = "config", value_name = "NODE")]
+    keep_lease: Option<String>,
     /// Only observe, from this region.
     #[arg(long, requires_all = ["report_to", "token_file"])]
     region: Option<String>,
@@ -61,15 +65,18 @@ fn from_and_to(text: &str) -> Result<(String, String), String> {
 
 /// Serves until SIGTERM or SIGINT. A command under way is finished first.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Some(config) = arguments.config else { return observe(arguments).await };
-    let config = config::Config::read(&config)?;
+    let Some(file) = arguments.config else { return observe(arguments).await };
+    let config = config::Config::read(&file)?;
+    if let Some(node) = arguments.keep_lease {
+        return lease::keep(&config, &node).await;
+    }
     let listen = config.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; is another agent running?"))?;
     let region = config.region.clone();
     if let Some(settings) = config.observer.clone() {
         tokio::spawn(observer::Observer::new(&region, settings)?.run());
     }
-    let agent = Arc::new(routes::Agent::new(config)?);
+    let agent = Arc::new(routes::Agent::new(config, file)?);
     println!("lifeboat agent of {region} on {listen}");
     axum::serve(listener, routes::router(agent)).with_graceful_shutdown(told_to_stop()?).await.context("the agent's HTTP server failed")
 }

@@ -1,6 +1,7 @@
 //! How to reach each part of the estate, put together once from estate and configuration. Watchers and the executor share
 //! it, so that what is watched is what is acted on.
 
+use crate::leases::Leases;
 use crate::{
     config::{Config, HookLines, read_secret},
     connect::{
@@ -13,7 +14,7 @@ use crate::{
         traffic::{self, TrafficControl},
     },
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use engine::{
     estate::{Cluster, Estate, Hook, Manager, Monitoring},
     id::{ClusterId, HookId, MonitoringId, NodeId, RegionId, ServiceId},
@@ -29,6 +30,7 @@ pub struct Connections {
     pub traffic: BTreeMap<ServiceId, Traffic>,
     pub monitoring: BTreeMap<MonitoringId, Alertmanager>,
     pub hooks: BTreeMap<HookId, HookLines>,
+    pub leases: Leases,
     /// The client of every HTTP probe.
     pub probes: reqwest::Client,
 }
@@ -56,6 +58,7 @@ impl Connections {
         let (mut nodes, mut routers) = (BTreeMap::new(), BTreeMap::new());
         for cluster in &estate.clusters {
             let login = Login::read(config, cluster)?;
+            check_lease(estate, cluster)?;
             for node in &cluster.nodes {
                 nodes.insert((cluster.id.clone(), node.id.clone()), login.at(&node.host, node.port));
             }
@@ -77,7 +80,7 @@ impl Connections {
         let probes = probe::client().context("the HTTP probe cannot be set up")?;
         let (agents, traffic, monitoring) = (agents(config, estate)?, traffic(config, estate)?, monitoring(config, estate)?);
         let (hooks, patroni) = (hooks(config, estate)?, patroni(config, estate)?);
-        Ok(Self { nodes, agents, routers, patroni, traffic, monitoring, hooks, probes })
+        Ok(Self { nodes, agents, routers, patroni, traffic, monitoring, hooks, leases: Leases::default(), probes })
     }
 
     /// What sends the clients of a service.
@@ -95,6 +98,21 @@ impl Connections {
     pub fn agent_of(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<&Agent> {
         let node = cluster.node(node).with_context(|| format!("{node} is not a node of {}", cluster.id))?;
         self.agents.get(&node.region).with_context(|| format!("no host agent is set up in {}", node.region))
+    }
+}
+
+/// A lease that nobody can keep is no proof.
+fn check_lease(estate: &Estate, cluster: &Cluster) -> anyhow::Result<()> {
+    let Some(lease) = cluster.lease else { return Ok(()) };
+    let (shortest, longest) = (Cluster::SHORTEST_LEASE, Cluster::LONGEST_LEASE);
+    ensure!((shortest..=longest).contains(&lease), "the `lease` of {} is from {shortest} to {longest}, and not {lease}", cluster.id);
+    ensure!(cluster.manager == Manager::Lifeboat, "{} has a `lease` and is run by Patroni, which keeps one of its own: take one away", cluster.id);
+    let without = cluster.nodes.iter().find(|node| estate.region(&node.region).is_none_or(|region| region.agent.is_none()));
+    match without {
+        Some(node) => {
+            bail!("{} has a `lease`, and no host agent is declared in {}, where {} is: nobody could keep it", cluster.id, node.region, node.id)
+        }
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod connections;
 pub mod desk;
 pub mod guard;
 pub mod lab;
+pub mod leases;
 pub mod live;
 pub mod notify;
 pub mod router;

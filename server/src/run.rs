@@ -18,6 +18,7 @@ mod crash;
 mod ends;
 mod evacuation;
 mod executor;
+mod fences;
 mod hooks;
 mod leftovers;
 mod look;

@@ -25,6 +25,7 @@ mod details;
 mod endpoints;
 mod heartbeats;
 pub mod history;
+mod leases;
 mod nodes;
 mod patroni;
 mod routers;
@@ -66,6 +67,13 @@ pub(crate) enum Sighting {
         region: RegionId,
         sample: Sample,
         hosts: Vec<(NodeId, HostState, FilesReading)>,
+    },
+    /// Whether the host keeps a lease of the node, or why it does not; false for a node that takes no writes.
+    Lease {
+        cluster: ClusterId,
+        node: NodeId,
+        /// Absent where nothing was heard of it.
+        kept: Option<Result<bool, String>>,
     },
     Router {
         cluster: ClusterId,
@@ -109,6 +117,10 @@ pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>, beats: &Arc<B
     nodes::start(estate, &connections, &sender);
     details::start(estate, &connections, &sender);
     agents::start(estate, &connections, &sender);
+    // Whoever only looks gives nobody leave to write: a primary would outlive the lease that another server lets run out.
+    if !desk.is_read_only() {
+        leases::start(estate, &connections, &sender);
+    }
     routers::start(estate, &connections, &sender);
     patroni::start(estate, &connections, &sender);
     traffic::start(estate, &connections, &sender);

@@ -1,7 +1,10 @@
 //! The lab and the host agents, with real PostgreSQL: each test has a lab of its own, with its own number and folder.
 
 use engine::databases::Lsn;
+use engine::time::Span;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use server::agent::processes;
 use server::agent::wire::{Follow, FollowOutcome, LossQuestion, RewindOutcome, Source, Start, Stop, StopMode};
 use server::connect::agent::{Agent, AgentError};
 use std::io::{Read as _, Write as _};
@@ -95,6 +98,16 @@ impl Lab {
         let (client, connection) = config.connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         client
+    }
+
+    fn data_dir(&self, node: &str) -> PathBuf {
+        self.node_root().join("pg").join(node)
+    }
+
+    /// Of something the lab has started.
+    fn pid(&self, name: &str) -> i32 {
+        let text = std::fs::read_to_string(self.folder.join("run/pids").join(format!("{name}.pid"))).unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
     }
 
     fn node_root(&self) -> PathBuf {
@@ -455,6 +468,23 @@ fn bad_input_gets_one_clear_sentence() {
     assert!(!out.status.success() && said(&out).contains("not a valid agent configuration"), "{}", said(&out));
 }
 
+#[track_caller]
+fn signal(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+fn runs(pid: i32) -> bool {
+    processes::look(pid).is_some_and(|process| process.is_alive())
+}
+
+fn until_gone(pid: i32) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while runs(pid) {
+        assert!(Instant::now() < deadline, "{pid} still runs");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The dashboard in front of a lab; dropping it ends it.
 struct Dashboard(std::process::Child);
 
@@ -483,4 +513,69 @@ async fn in_a_lab_with_a_cluster_that_patroni_runs_nothing_needs_a_person() {
         assert!(Instant::now() < deadline, "{text}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// A lease is kept by a process of its own: the end of the agent does not make it last longer, and neither does that of the keeper.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_hears_nothing_of_its_lease_is_stopped_by_its_host_whoever_else_ends() {
+    let lab = Lab::up(Home::Open, &[]);
+    let (east, west) = (lab.agent(1), lab.agent(2));
+    let lease = Span::from_secs(4);
+    let renew = async |agent: &Agent, node: &str| agent.lease(node, lease, Duration::from_secs(1), || ()).await.map(|leased| leased.kept);
+    assert!(!renew(&west, "pg-standby-west").await.unwrap(), "a standby takes no writes");
+    let data = lab.data_dir("pg-primary-east");
+    let file = |suffix: &str| PathBuf::from(format!("{}{suffix}", data.display()));
+
+    // Twice its length: it is put off.
+    let began = Instant::now();
+    while began.elapsed() < lease.as_std() * 2 {
+        assert!(renew(&east, "pg-primary-east").await.unwrap());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let postmaster = || std::fs::read_to_string(data.join("postmaster.pid")).ok().and_then(|text| text.lines().next()?.parse::<i32>().ok());
+    let running = postmaster().unwrap();
+    assert!(runs(running));
+
+    // A keeper that ends is replaced, one that hangs is said.
+    let keeper = || std::fs::read_to_string(file(".lease.keeper")).unwrap().trim().parse::<i32>().unwrap();
+    let first = keeper();
+    signal(first, Signal::KILL);
+    until_gone(first);
+    assert!(renew(&east, "pg-primary-east").await.unwrap());
+    let second = keeper();
+    assert_ne!(first, second);
+    signal(second, Signal::STOP);
+    let (status, said) = refusal(renew(&east, "pg-primary-east").await);
+    assert!(status >= 500 && said.contains("hangs"), "{status} {said}");
+    signal(second, Signal::CONT);
+    let last = Instant::now();
+    assert!(renew(&east, "pg-primary-east").await.unwrap());
+
+    // The agent ends, and nobody renews it.
+    signal(lab.pid("agent.us-east-1"), Signal::KILL);
+    assert!(runs(running));
+    let deadline = last + lease.as_std() + Duration::from_millis(2_500);
+    while runs(running) {
+        assert!(Instant::now() < deadline, "it still runs after its lease");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(last.elapsed() > lease.as_std() - Duration::from_millis(50), "it was stopped after {:?} of {lease}", last.elapsed());
+    let marker = std::fs::read_to_string(data.join("lifeboat.fenced")).unwrap();
+    assert!(marker.contains("its lease ran out"), "{marker}");
+    until_gone(second);
+    assert!(!file(".lease").exists(), "it is over, and nobody is stopped by it again");
+}
+
+/// Who is stopped by order needs no lease any more: what works in its folder then is a rewind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_to_stop_ends_the_lease() {
+    let lab = Lab::up(Home::Open, &[]);
+    let east = lab.agent(1);
+    let data = lab.data_dir("pg-primary-east");
+    let file = PathBuf::from(format!("{}.lease", data.display()));
+    assert!(east.lease("pg-primary-east", Span::from_secs(60), Duration::from_secs(1), || ()).await.unwrap().kept);
+    assert!(file.exists());
+    east.stop("pg-primary-east", &stop(StopMode::Kill, true)).await.unwrap();
+    assert!(!file.exists());
+    assert!(!east.lease("pg-primary-east", Span::from_secs(60), Duration::from_secs(1), || ()).await.unwrap().kept, "nothing runs there");
 }

@@ -38,9 +38,16 @@ fn step_in_words(action: &Action) -> String {
         Action::Fence { node, by: FenceMeans::RouterAndSynchronousStandby } => {
             format!("Fence {node}: clients are cut at the router, and without its synchronous standby it can acknowledge nothing")
         }
+        Action::Fence { node, by: FenceMeans::Lease } => {
+            format!("Wait until the lease of {node} has run out: its host has stopped it by then, for it has heard nothing from here")
+        }
+        Action::Fence { node, by: FenceMeans::ReadOnly } => {
+            format!("Have {node} refuse writes and end the sessions of all its clients")
+        }
         Action::Fence { node, by: FenceMeans::Overridden } => {
             format!("{node} is NOT fenced: nothing proves that it cannot take writes; two people must accept that")
         }
+        Action::AllowWrites { node } => format!("Let {node} take writes again"),
         Action::HoldsAll { source, target, .. } => {
             format!("Read the write-ahead log of {source}, and go on only if {target} holds every transaction that was acknowledged")
         }

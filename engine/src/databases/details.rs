@@ -20,6 +20,10 @@ pub struct Details {
     pub unread: Option<String>,
     /// What the agent on its host last found in its folders, however old.
     pub files: Option<FilesReading>,
+    /// What its host last said of the lease under which it takes writes: whether it keeps one, or why it does not; false for a node
+    /// that takes none. Absent where it was never asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Detail<bool>>,
     /// For how long, at its last reading, the primary had at most held WAL that this node had not replayed.
     pub behind: Option<Span>,
 }

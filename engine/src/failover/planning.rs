@@ -269,7 +269,7 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
     };
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
     let by = fence_means(facts, primary, &target, &mut plan);
-    plan.steps = failover_steps(primary, by, &target, facts.others(&[&primary.node, &target]));
+    plan.steps = failover_steps(primary, by, facts.cluster.lease, &target, facts.others(&[&primary.node, &target]));
     if asked == unattended::Asked::Nobody {
         unattended::relieve(&facts, &mut plan, primary, by, &target);
     }
@@ -277,11 +277,18 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
 }
 
 /// “Unreachable” is never “fenced”: either the host proves the processes gone, or the primary cannot acknowledge
-/// anything because clients are cut at the router and its synchronous standby is the one that takes over.
+/// anything because clients are cut at the router and its synchronous standby is the one that takes over, or it answers itself and
+/// refuses writes, or its host stops it because it has not heard from here for as long as was agreed.
 fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Draft) -> FenceMeans {
     match (facts.agents)(&primary.node) {
         Ok(()) => FenceMeans::HostAgent,
         Err(_) if facts.view.is_only_standby_to_confirm(target) => FenceMeans::RouterAndSynchronousStandby,
+        Err(_) if primary.answers() && facts.view.streams_from_primary(target) => {
+            // It takes no writes any more, and goes on sending what it has: nothing needs to be lost.
+            plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
+            FenceMeans::ReadOnly
+        }
+        Err(_) if facts.cluster.lease.is_some() && primary.details.lease == Some(Ok(true)) => FenceMeans::Lease,
         Err(why) => {
             let gone = primary.host.as_ref().filter(|host| host.state == HostState::Gone);
             let last = gone.map_or_else(String::new, |host| format!(" (its host last saw it gone at {})", host.at.format("%H:%M:%S")));
@@ -294,15 +301,24 @@ fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut
     }
 }
 
-fn failover_steps(primary: &NodeView, by: FenceMeans, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+fn failover_steps(primary: &NodeView, by: FenceMeans, lease: Option<Span>, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
     let source = &primary.node;
     // A host that was told to fence may do so later than it answers, and does not start the node again: there is no way back.
     let unfenced = if by == FenceMeans::HostAgent { StandInDoubt } else { Compensate };
+    let patience = match (by, lease) {
+        // It is waited out from its beginning where nobody knows when it was last renewed.
+        (FenceMeans::Lease, Some(lease)) => Span::from_millis(lease.as_millis().saturating_add(30_000)),
+        _ => Span::from_secs(30),
+    };
+    let fence = Step::new(Action::Fence { node: source.clone(), by }, patience, unfenced);
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
-        Step::new(Action::Fence { node: source.clone(), by }, Span::from_secs(30), unfenced),
+        match by {
+            FenceMeans::ReadOnly => fence.undone_by(Action::AllowWrites { node: source.clone() }),
+            _ => fence,
+        },
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
     ];
     steps.extend(take_over_steps(target));

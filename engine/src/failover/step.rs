@@ -41,6 +41,10 @@ pub enum Action {
         node: NodeId,
         by: FenceMeans,
     },
+    /// Take back that the node refuses writes.
+    AllowWrites {
+        node: NodeId,
+    },
     /// Read the write-ahead log of the fenced source, and go on only where the target holds every transaction in it that was
     /// acknowledged.
     HoldsAll {
@@ -210,6 +214,7 @@ impl Action {
             | Action::StopNode { .. }
             | Action::CatchUp { .. }
             | Action::Fence { .. }
+            | Action::AllowWrites { .. }
             | Action::HoldsAll { .. }
             | Action::Promote { .. }
             | Action::VerifyWritable { .. }
@@ -260,6 +265,7 @@ impl Action {
             | Action::CloseRoute { .. }
             | Action::OpenRoute { .. }
             | Action::CatchUp { .. }
+            | Action::AllowWrites { .. }
             | Action::HoldsAll { .. }
             | Action::VerifyWritable { .. }
             | Action::ProveWrite { .. }
@@ -303,6 +309,10 @@ pub enum FenceMeans {
     HostAgent,
     /// Clients are cut at the router and the target is its synchronous standby, so it can acknowledge nothing.
     RouterAndSynchronousStandby,
+    /// Its host stops it when it has not heard from Lifeboat for so long; that time is waited out.
+    Lease,
+    /// It answers, and is told to refuse writes; the sessions of all clients end.
+    ReadOnly,
     /// Not proven. Two people accepted that, and the record says so.
     Overridden,
 }

@@ -12,6 +12,7 @@ impl Found<'_> {
     pub(super) fn details(&mut self, view: &ClusterView) {
         for node in &view.nodes {
             self.disks(view, node);
+            self.lease(view, node);
             self.history(view, node);
             if node.answers() {
                 self.connections(view, node);
@@ -38,6 +39,21 @@ impl Found<'_> {
                 self.unread(node, what, why);
             }
         }
+    }
+
+    /// Said before it is needed: without it a host that cannot be reached is not provably stopped.
+    fn lease(&mut self, view: &ClusterView, node: &NodeView) {
+        let is_leased = self.picture.estate.cluster(&view.cluster).is_some_and(|cluster| cluster.lease.is_some());
+        if !is_leased || !node.is_writable() {
+            return;
+        }
+        let why = match &node.details.lease {
+            Some(Ok(true)) => return,
+            Some(Ok(false)) => "its host says that it takes no writes".to_owned(),
+            Some(Err(why)) => why.clone(),
+            None => "its host was never asked".to_owned(),
+        };
+        self.add(Severity::Act, None, Complaint::LeaseNotKept { node: node.node.clone(), why });
     }
 
     fn history(&mut self, view: &ClusterView, node: &NodeView) {

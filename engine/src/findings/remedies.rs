@@ -74,6 +74,9 @@ impl Complaint {
                 format!("Stop {node} now: it is an old primary that came back. Then bring the node on the newest timeline up and rejoin {node}.")
             }
             Complaint::NodeComplains { node, .. } => format!("Look at {node} before it gets worse."),
+            Complaint::LeaseNotKept { node, .. } => {
+                format!("Look at the host agent of {node}: it must be of this release, and able to start a second process of its own.")
+            }
             Complaint::DiskLow { node, .. } => {
                 format!(
                     "Make room on the host of {node}, and find out what grows: an idle slot, an archive that fails, logs. PostgreSQL stops when it cannot write."

@@ -192,3 +192,23 @@ fn f22_a_region_that_falls_silent_does_not_disappear() {
     assert!(found.iter().any(|line| line.contains("the state of pg-primary-east is unknown")), "{found:#?}");
     assert!(found.iter().any(|line| line.contains("api is unknown in us-east-1")), "{found:#?}");
 }
+
+#[test]
+fn a_lease_that_nobody_keeps_is_said_before_it_is_needed() {
+    let said = |world: &World| {
+        let found = world.picture().findings();
+        found
+            .iter()
+            .filter(|finding| matches!(finding.complaint, Complaint::LeaseNotKept { .. }))
+            .map(|finding| finding.complaint.to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut world = World::healthy();
+    assert_eq!(said(&world), [""; 0], "none is declared");
+    world.estate.clusters[0].lease = Some(engine::time::Span::from_secs(20));
+    assert!(matches!(&said(&world)[..], [one] if one.contains("pg-primary-east") && one.contains("never asked")), "{:?}", said(&world));
+    world.node(EAST).details.lease = Some(Err("its keeper hangs".to_owned()));
+    assert!(said(&world)[0].contains("its keeper hangs"));
+    world.node(EAST).details.lease = Some(Ok(true));
+    assert_eq!(said(&world), [""; 0]);
+}

@@ -7,6 +7,7 @@ use engine::{
     health::Health,
     journal::Event,
     noticing,
+    time::Span,
 };
 
 fn order(plan: &Plan) -> Vec<String> {
@@ -330,4 +331,42 @@ fn the_hash_changes_with_what_matters_and_with_nothing_else() {
     let mut both = fence_only.clone();
     both.blockers.push(Blocker::PrimaryHealthy { node: id(EAST) });
     assert_ne!(both.hash(), fence_only.hash(), "what an override lifts is part of what was agreed to");
+}
+
+/// A host that keeps a lease stops its node by itself; one that keeps none, or may not, proves nothing.
+#[test]
+fn d6_a_lease_that_is_kept_is_a_fence_and_one_that_is_not_is_none() {
+    let by = |world: &World| {
+        let plan = world.plan(OperationKind::Failover, None);
+        let step = plan.steps[at(&plan, |action| matches!(action, Action::Fence { .. }))].clone();
+        let Action::Fence { by, .. } = step.action else { unreachable!() };
+        (by, step.timeout, plan.blockers.len())
+    };
+    let mut world = World::healthy();
+    world.estate.clusters[0].lease = Some(Span::from_secs(20));
+    world.lose_east();
+    for lease in [None, Some(Err("its keeper hangs".to_owned())), Some(Ok(false))] {
+        world.node(EAST).details.lease = lease.clone();
+        assert_eq!((by(&world).0, by(&world).2), (FenceMeans::Overridden, 1), "{lease:?}");
+    }
+    world.node(EAST).details.lease = Some(Ok(true));
+    assert_eq!(by(&world), (FenceMeans::Lease, Span::from_secs(50), 0), "all of it may have to be waited out");
+    let plan = world.plan(OperationKind::Failover, None);
+    assert!(!plan.database().unwrap().unattended && plan.requires_approval(), "what may be lost is not known");
+    assert!(!plan.loss.is_zero());
+    world.estate.clusters[0].lease = None;
+    assert_eq!(by(&world).0, FenceMeans::Overridden, "it is not declared any more");
+}
+
+/// Whoever answers can be told to refuse writes, also where its host agent is gone.
+#[test]
+fn d13_a_primary_that_answers_is_fenced_by_what_it_says_itself() {
+    let mut world = World::healthy();
+    world.agent_silent("us-east-1");
+    world.node(EAST).judgement = judged(Health::Degraded, ago(20), "it complains");
+    let plan = world.plan(OperationKind::Failover, None);
+    assert!(plan.steps.iter().any(|step| matches!(&step.action, Action::Fence { by: FenceMeans::ReadOnly, .. })), "{:?}", plan.steps);
+    assert!(matches!(plan.blockers[..], [Blocker::PrimaryHealthy { .. }]), "{:?}", plan.blockers);
+    let fence = &plan.steps[at(&plan, |action| matches!(action, Action::Fence { .. }))];
+    assert_eq!(fence.on_failure, OnFailure::Compensate, "it refuses nothing that it cannot take back");
 }

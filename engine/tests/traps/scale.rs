@@ -71,6 +71,7 @@ fn cluster(at: usize) -> Cluster {
         strategy: Some(id("semi-automatic")),
         detection: None,
         router: Some(Router { socket: "/run/x".to_owned(), backend: "b".to_owned(), address: "127.0.0.1:1".to_owned() }),
+        lease: None,
         manager: Default::default(),
         nodes: vec![node(REGIONS[0], DeclaredRole::Primary), node(REGIONS[1], DeclaredRole::Standby), node(REGIONS[2], DeclaredRole::Standby)],
     }

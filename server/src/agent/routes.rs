@@ -3,8 +3,10 @@
 use super::config::{Config, Node, Peer};
 use super::orders::{Orders, Stamp};
 use super::refusal::Refusal;
-use super::wire::{Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped};
-use super::{follow, inspect, loss, rebuild, rewind, start, stop, wire};
+use super::wire::{
+    Follow, Following, Lease, Leased, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped,
+};
+use super::{follow, inspect, lease, loss, rebuild, rewind, start, stop, wire};
 use crate::token::TokenDigest;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -16,6 +18,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::Utc;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +29,22 @@ pub struct Agent {
     token: TokenDigest,
     busy: BTreeMap<String, Arc<Mutex<()>>>,
     orders: Orders,
+    keepers: lease::Keepers,
 }
 
 impl Agent {
-    pub fn new(config: Config) -> anyhow::Result<Self> {
+    /// `file` is where the configuration was read from.
+    ///
+    /// # Errors
+    /// A token that cannot be read; a lease of an earlier agent that nobody can be made to keep.
+    pub fn new(config: Config, file: PathBuf) -> anyhow::Result<Self> {
         let token = TokenDigest::of(&config.token()?);
         let busy = config.nodes.iter().map(|n| (n.id.clone(), Arc::default())).collect();
-        Ok(Self { config, token, busy, orders: Orders::since(Utc::now()) })
+        let keepers = lease::Keepers::new(file);
+        for node in &config.nodes {
+            keepers.take_up(node)?;
+        }
+        Ok(Self { config, token, busy, orders: Orders::since(Utc::now()), keepers })
     }
 
     fn node(&self, id: &str) -> Result<&Node, Refusal> {
@@ -60,6 +72,7 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/nodes/{id}/rewind", post(rewind_node))
         .route("/v1/nodes/{id}/rebuild", post(rebuild_node))
         .route("/v1/nodes/{id}/loss", post(node_loss))
+        .route("/v1/nodes/{id}/lease", post(lease_node))
         .fallback(async || Refusal::not_found("there is nothing at this address", "see /v1/status"))
         .layer(middleware::from_fn_with_state(agent.clone(), require_token))
         .layer(DefaultBodyLimit::max(16 * 1024))
@@ -144,6 +157,15 @@ async fn node_loss(State(agent): State<Arc<Agent>>, Path(id): Path<String>, head
         loss::measure(&agent.config, agent.node(&id)?, &question).await
     };
     alone(agent, id, &headers, command).await
+}
+
+/// Beside whatever else is done to the node: a lease that is renewed must keep no order waiting.
+async fn lease_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Lease>) -> Answer<Leased> {
+    let order = parsed(body)?;
+    let node = agent.node(&id)?;
+    let stamp = stamp(&headers)?;
+    agent.orders.admit(&id, &stamp, Utc::now()).map_err(|late| Refusal::too_late(late.to_string()))?;
+    lease::renew(&agent.keepers, node, &order).await.map(Json)
 }
 
 /// What an order asks for, and no more than what is left of its time.

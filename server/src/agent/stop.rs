@@ -4,7 +4,7 @@ use super::command::Run;
 use super::config::{Config, Node};
 use super::refusal::Refusal;
 use super::wire::{Stop, StopMode, StopProof, Stopped};
-use super::{control_data, fence, processes};
+use super::{control_data, fence, lease, processes};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -32,6 +32,8 @@ pub async fn stop(config: &Config, node: &Node, order: &Stop) -> Result<Stopped,
         }
     }
     prove_gone(node, deadline).await?;
+    // What works in the folder from now on takes no writes, until it is given leave again.
+    lease::end(node)?;
     let control = control_data::read(&config.bin_dir, &node.data_dir).await.ok();
     Ok(Stopped {
         was_running,

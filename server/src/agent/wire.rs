@@ -103,6 +103,21 @@ pub struct Stopped {
     pub took_ms: u64,
 }
 
+/// Leave to take writes for so long from when the order is good for no longer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    pub for_ms: u64,
+}
+
+/// Answer to a lease.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Leased {
+    /// The node is stopped unless the lease is renewed in time. False for a standby, and for a node that does not run: there is
+    /// nothing to stop.
+    pub kept: bool,
+}
+
 /// Both booleans are true in every answer with status 200; otherwise the answer is an error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StopProof {

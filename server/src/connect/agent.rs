@@ -1,9 +1,11 @@
 //! The client of a region's host agent.
 
 use crate::agent::wire::{
-    self, ErrorAnswer, Follow, Following, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped,
+    self, ErrorAnswer, Follow, Following, Lease, Leased, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started,
+    Stop, Stopped,
 };
 use chrono::SecondsFormat;
+use engine::time::Span;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::{Duration, Instant};
@@ -85,6 +87,14 @@ impl Agent {
         self.post(id, "rebuild", order, order.timeout_ms).await
     }
 
+    /// Gives the node leave to take writes for `lease` from when the agent hears of it, which it does within `patience` or not at
+    /// all. `sent` is called right before it is sent.
+    pub async fn lease(&self, id: &str, lease: Span, patience: Duration, sent: impl FnOnce()) -> Result<Leased, AgentError> {
+        let said = self.status().await?;
+        sent();
+        self.order(said, id, "lease", &Lease { for_ms: lease.as_millis() }, patience).await
+    }
+
     pub async fn loss(&self, id: &str, question: &LossQuestion) -> Result<Loss, AgentError> {
         self.post(id, "loss", question, question.timeout_ms).await
     }
@@ -98,7 +108,17 @@ impl Agent {
     async fn post<T: DeserializeOwned>(&self, id: &str, verb: &str, body: &impl Serialize, timeout_ms: u64) -> Result<T, AgentError> {
         let (began, timeout) = (Instant::now(), Duration::from_millis(timeout_ms));
         let said = self.status().await?;
-        let left = timeout.saturating_sub(began.elapsed());
+        self.order(said, id, verb, body, timeout.saturating_sub(began.elapsed())).await
+    }
+
+    async fn order<T: DeserializeOwned>(
+        &self,
+        said: RegionStatus,
+        id: &str,
+        verb: &str,
+        body: &impl Serialize,
+        left: Duration,
+    ) -> Result<T, AgentError> {
         let not_after = said.at + chrono::TimeDelta::from_std(left).unwrap_or_default();
         let request = self.client.post(format!("{}/v1/nodes/{id}/{verb}", self.base)).json(body);
         let stamped = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -107,7 +127,7 @@ impl Agent {
             Some(number) => request.header(wire::ORDER_NUMBER, number),
             None => request,
         };
-        self.answer(request.timeout(timeout + ANSWER_MARGIN)).await
+        self.answer(request.timeout(left + ANSWER_MARGIN)).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, AgentError> {

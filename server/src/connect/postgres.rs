@@ -250,6 +250,70 @@ pub async fn promote(client: &Client, within: Duration) -> anyhow::Result<()> {
     }
 }
 
+/// Has a primary refuse writes in every session from now on, and ends those of clients. Gives how many were ended, and how many
+/// there are of superusers, which only a superuser may end.
+///
+/// # Errors
+/// What PostgreSQL said: a right that is missing, among others; sessions that do not end. It may have been set in part.
+pub async fn refuse_writes(client: &Client) -> anyhow::Result<(usize, usize)> {
+    const SESSIONS: &str =
+        "from pg_stat_activity join pg_roles on rolname = usename where backend_type = 'client backend' and pid <> pg_backend_pid()";
+    const MAY_END: &str = "(not rolsuper or (select rolsuper from pg_roles where rolname = current_user))";
+    client.batch_execute("alter system set default_transaction_read_only = on").await.map_err(in_words)?;
+    client.query_one("select pg_reload_conf()", &[]).await.map_err(in_words)?;
+    // Once this session has heard of it, so has the server, and every session that begins.
+    let deadline = std::time::Instant::now() + Duration::from_secs(2);
+    while !was_told_to_refuse_writes(client).await? {
+        if std::time::Instant::now() > deadline {
+            bail!("the server has not read its settings again within 2 s");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A session that began before may hold a transaction that writes.
+    let began: String = client.query_one("select clock_timestamp()::text", &[]).await.map_err(in_words)?.try_get(0)?;
+    let older = format!("{SESSIONS} and {MAY_END} and backend_start <= $1::text::timestamptz");
+    let ended = client.query(&format!("select pg_terminate_backend(pid) {older}"), &[&began]).await.map_err(in_words)?.len();
+    let deadline = std::time::Instant::now() + Duration::from_secs(2);
+    while client.query_one(&format!("select count(*) {older}"), &[&began]).await.map_err(in_words)?.try_get::<_, i64>(0)? > 0 {
+        if std::time::Instant::now() > deadline {
+            bail!("a session of a client did not end within 2 s");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let superusers: i64 = client.query_one(&format!("select count(*) {SESSIONS} and not {MAY_END}"), &[]).await.map_err(in_words)?.try_get(0)?;
+    Ok((ended, usize::try_from(superusers)?))
+}
+
+/// Whether `refuse_writes` is in force on the node.
+///
+/// # Errors
+/// What PostgreSQL said.
+pub async fn was_told_to_refuse_writes(client: &Client) -> anyhow::Result<bool> {
+    let set = "select setting = 'on' and sourcefile like '%postgresql.auto.conf' from pg_settings where name = 'default_transaction_read_only'";
+    Ok(client.query_one(set, &[]).await.map_err(in_words)?.try_get::<_, Option<bool>>(0)?.unwrap_or(false))
+}
+
+/// Takes back what `refuse_writes` has set. Where it could not be set either, for want of a right, there is nothing to take back.
+///
+/// # Errors
+/// What PostgreSQL said, where the node refuses writes all the same.
+pub async fn allow_writes(client: &Client) -> anyhow::Result<()> {
+    let taken_back = async {
+        client.batch_execute("alter system reset default_transaction_read_only").await.map_err(in_words)?;
+        client.query_one("select pg_reload_conf()", &[]).await.map_err(in_words).map(drop)
+    };
+    let taken_back = taken_back.await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(2);
+    while was_told_to_refuse_writes(client).await? {
+        taken_back.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        if std::time::Instant::now() > deadline {
+            bail!("the server has not read its settings again within 2 s");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
 /// A checkpoint, now.
 pub async fn checkpoint(client: &Client) -> anyhow::Result<()> {
     client.batch_execute("checkpoint").await.map_err(in_words)

@@ -234,6 +234,7 @@ pub fn declare(estate: &mut Estate, layout: &Layout, map: Map, detection: Detect
             backend: CLUSTER.to_owned(),
             address: map.patroni_front().to_string(),
         }),
+        lease: None,
         manager: Manager::Patroni,
         nodes: PATRONI_NODES.iter().zip(roles).map(node).collect::<anyhow::Result<_>>()?,
     });

@@ -80,7 +80,8 @@ pub fn roles(lifeboat: &str, replicator: &str, app: &str) -> String {
     format!(
         "CREATE ROLE lifeboat LOGIN REPLICATION PASSWORD '{lifeboat}';
          GRANT pg_monitor, pg_checkpoint TO lifeboat;
-         GRANT ALTER SYSTEM ON PARAMETER synchronous_standby_names TO lifeboat;
+         GRANT ALTER SYSTEM ON PARAMETER synchronous_standby_names, default_transaction_read_only TO lifeboat;
+         GRANT pg_signal_backend TO lifeboat;
          CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{replicator}';
          CREATE ROLE app LOGIN PASSWORD '{app}';"
     )

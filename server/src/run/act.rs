@@ -46,7 +46,7 @@ pub(super) struct Acting {
 const QUICK: Duration = Duration::from_millis(2);
 /// How often while nobody waits.
 const CALM: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Acting {
     pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>) -> Self {
@@ -99,7 +99,11 @@ impl Hands for Acting {
             Action::StopNode { node } => self.stop(&cluster, node, timeout).await,
             Action::StartNode { node } => self.start(&cluster, node, timeout).await,
             Action::CatchUp { source, target } => self.catch_up(&cluster, source, target).await,
-            Action::Fence { node, by } => self.fence(&cluster, node, *by, timeout).await,
+            Action::Fence { node, by } => self.fence(&cluster, node, *by, operation, timeout).await,
+            Action::AllowWrites { node } => {
+                postgres::allow_writes(self.client(&cluster, node).await?).await?;
+                Ok(Done::because(format!("{node} takes writes again")))
+            }
             Action::HoldsAll { source, target, timeline, confirmed_by } => {
                 let confirmed_by = confirmed_by.as_deref();
                 self.holds_all(&cluster, Ends { source, target, timeline: *timeline, confirmed_by }, timeout).await
@@ -231,7 +235,7 @@ impl Acting {
         Ok(Done { said, loss: Some(none) })
     }
 
-    async fn fence(&mut self, cluster: &Cluster, node: &NodeId, by: FenceMeans, timeout: Span) -> anyhow::Result<Done> {
+    async fn fence(&mut self, cluster: &Cluster, node: &NodeId, by: FenceMeans, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
         self.clients.remove(node);
         match by {
             FenceMeans::HostAgent => {
@@ -251,6 +255,8 @@ impl Acting {
                     "{node} does not answer; no client reaches it through the router, and it cannot acknowledge a commit without its synchronous standby"
                 )))
             }
+            FenceMeans::Lease => self.lease_over(cluster, node).await,
+            FenceMeans::ReadOnly => self.refuse_writes(cluster, node, operation).await,
             FenceMeans::Overridden => Ok(Done::because(format!(
                 "NOT PROVEN: {node} may still take writes from clients that do not come through the router; requester and approver accepted that"
             ))),
@@ -329,6 +335,11 @@ impl Acting {
             until!(CALM, Self::tried(self.client(cluster, node).await.map(|_| ())));
             // It may have been a primary: the slots it kept for others would hold back WAL for ever.
             let dropped = postgres::drop_idle_slots(self.client(cluster, node).await?).await?;
+            // It must not refuse writes when it is promoted again.
+            let client = self.client(cluster, node).await?;
+            if postgres::was_told_to_refuse_writes(client).await? {
+                postgres::allow_writes(client).await?;
+            }
             return Ok(format!("{node} was started as a standby of {upstream}, {dropped} idle slots dropped"));
         }
         Ok(format!("{node} was told to follow {upstream}"))

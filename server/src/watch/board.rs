@@ -197,6 +197,15 @@ impl Board {
                 }
                 self.see(&ObserverId::server(), subject, sample);
             }
+            // Silence is what a lease is for: what was armed before is not less so.
+            Sighting::Lease { cluster, node, kept: Some(kept) } => {
+                let views = self.observed.clusters.get_mut(&cluster).into_iter().flat_map(|view| view.nodes.iter_mut());
+                for view in views.filter(|view| view.node == node && view.details.lease.as_ref() != Some(&kept)) {
+                    self.news.add(&Subject::Node { cluster: cluster.clone(), node: node.clone() });
+                    view.details.lease = Some(kept.clone());
+                }
+            }
+            Sighting::Lease { kept: None, .. } => {}
             Sighting::Router { cluster, sample, routed } => {
                 let subject = Subject::Router { cluster: cluster.clone() };
                 if let (Some(nodes), Some(view)) = (routed, self.observed.clusters.get_mut(&cluster)) {

@@ -6,6 +6,7 @@ mod node;
 mod check;
 mod details;
 mod files;
+mod refusal;
 mod rights;
 mod tls;
 mod watch;

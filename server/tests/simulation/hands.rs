@@ -117,6 +117,11 @@ impl Played {
             }
             Action::CatchUp { source, target } => self.catch_up(cluster, source, target).await,
             Action::Fence { node, by } => self.fence(operation, cluster, node, *by, timeout).await,
+            Action::AllowWrites { node } => {
+                self.read(cluster, node).await?;
+                self.stage().world().node_mut(cluster, node).refuses = false;
+                Ok(Done::because("it takes writes again"))
+            }
             Action::HoldsAll { source, target, confirmed_by, .. } => self.holds_all(cluster, source, target, confirmed_by.as_deref()).await,
             Action::Promote { node } => self.promote(operation, cluster, node, timeout).await,
             Action::VerifyWritable { node } => {
@@ -348,8 +353,29 @@ impl Played {
                 ensure!(cluster.route.is_empty(), "the router sends clients somewhere");
                 Ok(Done::because("no client reaches it"))
             }
+            FenceMeans::Lease => anyhow::bail!("not simulated: no cluster here has a lease"),
+            FenceMeans::ReadOnly => self.refuse_writes(operation, cluster, node).await,
             FenceMeans::Overridden => Ok(Done::because("NOT PROVEN")),
         }
+    }
+
+    /// As the executor's own hands: refuses, then sends what it has.
+    async fn refuse_writes(&self, operation: &Operation, cluster: &ClusterId, node: &NodeId) -> anyhow::Result<Done> {
+        let reading = self.read(cluster, node).await?;
+        ensure!(matches!(reading.role, NodeRole::Primary { .. }), "{node} is in recovery");
+        self.stage().world().node_mut(cluster, node).refuses = true;
+        let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
+        let target = operation.plan.database().and_then(|change| change.target.clone()).context("no target")?;
+        let end = self.stage().world().node(cluster, node).end();
+        for _ in 0..20 {
+            self.read(cluster, &target).await?;
+            if self.stage().world().node(cluster, &target).holds(end.branch, end.upto) {
+                self.stage().count("fences by refusing writes");
+                return Ok(Done { said: "it refuses writes".to_owned(), loss: Some(none) });
+            }
+            tokio::time::sleep(CALM).await;
+        }
+        anyhow::bail!("{target} does not hold all of it")
     }
 
     async fn promote(&self, operation: &Operation, cluster: &ClusterId, node: &NodeId, timeout: Span) -> anyhow::Result<Done> {

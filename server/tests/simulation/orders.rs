@@ -143,6 +143,7 @@ impl World {
         (own.recovery, own.fenced, own.excused, own.waits, own.upstream) = (true, false, false, false, Some(upstream.clone()));
         if own.life == Life::Gone {
             own.start();
+            own.refuses = false;
         }
         Effect { said: Ok("it follows".to_owned()), changed }
     }

@@ -37,6 +37,8 @@ pub struct Node {
     pub waits: bool,
     /// Counts its starts: what was said to an earlier one is not heard by a later.
     pub start: u32,
+    /// It was told to take no writes; that outlives its end.
+    pub refuses: bool,
     /// That it writes beside another one is not the product's doing: people accepted it in so many words, or started it.
     pub excused: bool,
 }
@@ -44,8 +46,8 @@ pub struct Node {
 impl Node {
     pub fn primary(region: RegionId, waits: bool) -> Self {
         let history = vec![Piece { branch: 1, timeline: 1, upto: 0x0100_0000 }];
-        let (recovery, upstream, clean, fenced, excused, start) = (false, None, false, false, false, 0);
-        Self { region, life: Life::Up, clean, recovery, history, upstream, fenced, waits, start, excused }
+        let (recovery, upstream, clean, fenced, refuses, excused, start) = (false, None, false, false, false, false, 0);
+        Self { region, life: Life::Up, clean, recovery, history, upstream, fenced, waits, start, refuses, excused }
     }
     pub fn standby(region: RegionId, upstream: NodeId) -> Self {
         Self { recovery: true, upstream: Some(upstream), ..Self::primary(region, false) }

@@ -193,7 +193,7 @@ impl World {
     }
     /// Every node that would acknowledge writes because of the product.
     pub fn writers(&self, cluster: &ClusterId) -> Vec<NodeId> {
-        let nodes = self.cluster(cluster).nodes.iter().filter(|(_, node)| !node.excused);
+        let nodes = self.cluster(cluster).nodes.iter().filter(|(_, node)| !node.excused && !node.refuses);
         nodes.map(|(id, _)| id).filter(|id| self.may_acknowledge(cluster, id)).cloned().collect()
     }
 
@@ -207,7 +207,7 @@ impl World {
     }
 
     fn write(&mut self, id: &ClusterId, dice: &mut Dice) {
-        let up = |(node, own): (&NodeId, &Node)| (own.is_up() && !own.recovery).then(|| node.clone());
+        let up = |(node, own): (&NodeId, &Node)| (own.is_up() && !own.recovery && !own.refuses).then(|| node.clone());
         let primaries: Vec<NodeId> = self.cluster(id).nodes.iter().filter_map(up).collect();
         for primary in primaries {
             let bytes = dice.between(1, 400);
@@ -283,7 +283,7 @@ impl World {
             system_identifier: id.to_string(),
             timeline: end.timeline,
             version: "15.18".to_owned(),
-            read_only: false,
+            read_only: own.refuses,
             connections: 5,
             connections_max: 100,
             manager_seen: None,

@@ -36,7 +36,7 @@ pub(super) fn relieve(facts: &Facts<'_>, plan: &mut Draft, primary: &NodeView, b
             plan.unattended = true;
         }
         FenceMeans::RouterAndSynchronousStandby => plan.unattended = plan.loss.is_zero() && has_lost_it_too(facts, primary, target),
-        FenceMeans::HostAgent | FenceMeans::Overridden => {}
+        FenceMeans::HostAgent | FenceMeans::Lease | FenceMeans::ReadOnly | FenceMeans::Overridden => {}
     }
 }
 
