@@ -5,7 +5,7 @@ import { drill as test, expect } from "./journey.ts";
 import { CLUSTER, approve, cluster, isProtected, plan, planPath, reaches, request } from "./moves.ts";
 
 test("a region that is cut off with the primary in it: its lease runs out, and that is the fence @once", async ({ lab, dashboard, as }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(420_000);
   await dashboard.down();
   lab.editEstate((text) => text.replace(/^\[\[cluster\]\]$/m, '[[cluster]]\nlease = "8s"'));
   await dashboard.start();
@@ -19,7 +19,8 @@ test("a region that is cut off with the primary in it: its lease runs out, and t
   await expect(olga.getByRole("main")).toContainText("Wait until the lease of pg-primary-east has run out");
   await expect(olga.getByRole("main")).not.toContainText("NOT fenced");
   await approve(oskar, path);
-  await reaches(oskar, path, /succeeded/, 60_000);
+  // The replica beside it cannot be told whom to follow either; that is tried for a minute, and recorded.
+  await reaches(oskar, path, /succeeded/, 200_000);
   await expect(oskar.getByRole("main")).toContainText(/given leave to take writes for 8s at a time and none since/);
   // The lab looks from inside: it was stopped before anybody else was promoted.
   const east = (await lab.status()).nodes.find(({ id }) => id === "pg-primary-east");
@@ -37,7 +38,7 @@ test("a region that is cut off with the primary in it: its lease runs out, and t
 });
 
 test("a primary whose host agent is gone: it is told to refuse writes, and nothing is lost @once", async ({ lab, dashboard, as }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(360_000);
   await isProtected(dashboard);
   const load = lab.load({ pauseMs: 2 });
   process.kill(Number(readFileSync(join(lab.folder, "run/pids/agent.us-east-1.pid"), "utf8").split(" ")[0]), "SIGKILL");
@@ -51,7 +52,8 @@ test("a primary whose host agent is gone: it is told to refuse writes, and nothi
   await olga.locator('input[name="override_blockers"]').check();
   const path = await request(olga);
   await approve(oskar, path);
-  await reaches(oskar, path, /succeeded/, 60_000);
+  // The replica beside it cannot be told whom to follow either; that is tried for a minute, and recorded.
+  await reaches(oskar, path, /succeeded/, 200_000);
   await expect(oskar.getByRole("main")).toContainText(/refuses writes, \d+ sessions of clients were ended/);
   await expect(oskar.getByRole("main")).toContainText("pg-standby-west holds all of it");
   const report = await load.stop();
