@@ -151,7 +151,7 @@ fn what_was_not_measured_never_reads_as_met() {
     let mut sample = Sample::primary_down();
     let plan = sample.request(OperationKind::Failover);
     run(&mut sample, &plan, plan.steps.len() - 1);
-    let measured = Measured { recovery_time: Some(Span::from_secs(51)), lost_bytes: Some(2_048), lost_transactions: None, lost_span: None };
+    let measured = Measured { recovery_time: Some(Span::from_secs(51)), lost_bytes: Some(2_048), ..Measured::default() };
     sample.happens("Lifeboat", at("14:04:00"), Event::OperationMeasured { id: operation_id(), measured });
     sample.happens("Lifeboat", at("14:04:00"), Event::OperationSucceeded { id: operation_id() });
     let page = page(&sample);

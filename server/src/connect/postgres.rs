@@ -15,8 +15,10 @@ use tokio_postgres::{
 };
 
 mod catalog;
+pub mod durability;
 mod reader;
 pub mod rights;
+pub mod slots;
 mod tls;
 pub use reader::Reader;
 pub use tls::{Shown, Tls, Trust};
@@ -120,7 +122,8 @@ select in_recovery,
                 (select min_recovery_end_timeline from pg_control_recovery())) as control_timeline,
        (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
        current_setting('recovery_min_apply_delay') <> '0' as delayed,
-       (select min(application_name) from pg_stat_activity where application_name like 'Patroni%') as manager_seen
+       (select min(application_name) from pg_stat_activity where application_name like 'Patroni%') as manager_seen,
+       nullif(current_setting('synchronous_standby_names'), '') as waits_for
 from (select pg_is_in_recovery() as in_recovery) as node";
 
 const PEERS: &str = "
@@ -140,12 +143,15 @@ pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::R
     within(patience, async {
         let row = &client.query_typed_one(LOOK, &[]).await.map_err(in_words)?;
         let in_recovery: bool = row.try_get("in_recovery")?;
-        let role = if in_recovery {
-            standby(row)?
+        // Sent one behind the other, so that both answers take one round trip.
+        let (peers, held) =
+            tokio::join!(peers(client), async { if in_recovery { if_allowed(client.query_typed_one(HELD, &[]).await) } else { Ok(None) } });
+        let (peers, held) = (peers?, held?);
+        let (role, cascade) = if in_recovery {
+            (standby(row)?, peers)
         } else {
-            NodeRole::Primary { flushed: lsn(row, "flushed")?.context("a primary without a flush position")?, peers: peers(client).await? }
+            (NodeRole::Primary { flushed: lsn(row, "flushed")?.context("a primary without a flush position")?, peers }, Vec::new())
         };
-        let held = if in_recovery { if_allowed(client.query_typed_one(HELD, &[]).await)? } else { None };
         let timeline = timeline(row, held.as_ref())?;
         Ok(NodeReading {
             at,
@@ -157,6 +163,8 @@ pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::R
             connections: u32::try_from(row.try_get::<_, i64>("connections")?)?,
             connections_max: u32::try_from(row.try_get::<_, i32>("connections_max")?)?,
             manager_seen: row.try_get("manager_seen")?,
+            waits_for: row.try_get("waits_for")?,
+            cascade,
         })
     })
     .await
@@ -252,20 +260,6 @@ pub async fn promote(client: &Client, within: Duration) -> anyhow::Result<()> {
 /// A checkpoint, now.
 pub async fn checkpoint(client: &Client) -> anyhow::Result<()> {
     client.batch_execute("checkpoint").await.map_err(in_words)
-}
-
-/// Makes a physical replication slot, where it is not there yet.
-pub async fn ensure_slot(client: &Client, slot: &str) -> anyhow::Result<()> {
-    let statement =
-        "select pg_create_physical_replication_slot($1::text) where not exists (select from pg_replication_slots where slot_name = $1::text)";
-    client.execute(statement, &[&slot]).await.map_err(in_words)?;
-    Ok(())
-}
-
-/// Drops the slots nobody uses: on a node that was a primary they would keep WAL for ever.
-pub async fn drop_idle_slots(client: &Client) -> anyhow::Result<u64> {
-    let statement = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active and slot_type = 'physical'";
-    client.execute(statement, &[]).await.map_err(in_words)
 }
 
 /// Writes a proof row, as a client would.

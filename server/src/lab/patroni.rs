@@ -235,6 +235,7 @@ pub fn declare(estate: &mut Estate, layout: &Layout, map: Map, detection: Detect
             address: map.patroni_front().to_string(),
         }),
         manager: Manager::Patroni,
+        synchronous: None,
         nodes: PATRONI_NODES.iter().zip(roles).map(node).collect::<anyhow::Result<_>>()?,
     });
     Ok(())

@@ -5,6 +5,7 @@ use crate::connect::agent::Agent;
 use anyhow::Context;
 use engine::{
     databases::{CatalogReading, Detail, MissingRight},
+    estate::Synchronous,
     time::Instant,
 };
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub struct Reader {
     address: Address,
     /// Who knows the name of the role that standbys stream as: absent where no agent is set up, and none is ever told to stream.
     agent: Option<Agent>,
+    /// Whom commits are declared to wait for: without a right to say so that is not kept.
+    declared: Option<Synchronous>,
     client: Option<Client>,
     streaming: Option<String>,
     /// The rights as last read, and for how many rounds yet they are taken for what they were.
@@ -36,7 +39,12 @@ const ROUNDS_PER_RIGHTS: u32 = 3;
 
 impl Reader {
     pub fn new(address: Address, agent: Option<Agent>) -> Self {
-        Self { address, agent, client: None, streaming: None, rights: None }
+        Self { address, agent, declared: None, client: None, streaming: None, rights: None }
+    }
+    /// The same for a node of a cluster whose commits are declared to wait.
+    #[must_use]
+    pub fn of_commits_that_wait(self, declared: Option<Synchronous>) -> Self {
+        Self { declared, ..self }
     }
 
     /// One look. Details that fail say so in their place.
@@ -68,7 +76,7 @@ impl Reader {
         let (rounds, rights) = match self.rights.take() {
             Some((rounds, rights)) if rounds > 0 => (rounds - 1, rights),
             _ => {
-                let own = detail(rights::missing(client, version).await);
+                let own = detail(rights::missing(client, version, self.declared.as_ref()).await);
                 (ROUNDS_PER_RIGHTS - 1, Rights { own, streaming: detail(self.streaming_rights().await) })
             }
         };
