@@ -169,6 +169,44 @@ fn what_was_not_measured_never_reads_as_met() {
 }
 
 #[test]
+fn the_receipt_says_what_was_agreed_to_and_what_was_counted_or_why_it_was_not() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    assert_eq!(page(&sample).receipt, None, "nothing was done yet");
+    let counts = place(&plan, |action| matches!(action, Action::MeasureLoss { .. }));
+    run(&mut sample, &plan, counts - 1);
+    let early = page(&sample).receipt.expect("a receipt");
+    assert_eq!(early.says, "NOT MEASURED YET, because the operation has not come to it.");
+    let row = |page: &OperationPage, what: &str| {
+        page.receipt.as_ref().expect("a receipt").rows.iter().find(|(name, _)| name == what).map(|(_, says)| says.clone())
+    };
+    let by = row(&page(&sample), "Agreed to by").expect("who agreed");
+    assert!(by.contains("olga at ") && by.contains("oskar at ") && by.contains("(agreed)"), "{by}");
+    assert!(row(&page(&sample), "Bound before").is_some());
+
+    let mut failed = Sample::primary_down();
+    failed.records = sample.records.clone();
+    failed.happens("Lifeboat", at("14:03:40"), Event::StepStarted { id: operation_id(), step: counts });
+    let said = "its host does not answer".to_owned();
+    failed.happens("Lifeboat", at("14:03:41"), Event::StepEnded { id: operation_id(), step: counts, state: StepState::Failed, said });
+    let receipt = page(&failed).receipt.expect("a receipt");
+    assert!(receipt.says.starts_with("NOT MEASURED YET, because its host does not answer. It is counted when "), "{}", receipt.says);
+    assert_eq!(receipt.tone, Tone::Unknown);
+
+    sample.happens("Lifeboat", at("14:03:40"), Event::StepStarted { id: operation_id(), step: counts });
+    let said = "it was counted".to_owned();
+    sample.happens("Lifeboat", at("14:03:41"), Event::StepEnded { id: operation_id(), step: counts, state: StepState::Done, said });
+    let lost_between = Some(("0/5000000".parse().unwrap(), "0/5000800".parse().unwrap()));
+    let measured = Measured { lost_bytes: Some(2_048), lost_transactions: Some(3), lost_between, ..Measured::default() };
+    sample.happens("Lifeboat", at("14:03:41"), Event::OperationMeasured { id: operation_id(), measured });
+    let page = page(&sample);
+    assert_eq!(row(&page, "Transactions lost").as_deref(), Some("3"));
+    assert_eq!(row(&page, "From and to").as_deref(), Some("0/5000000, 0/5000800"));
+    assert!(row(&page, "Counted").expect("when").contains("14:03:41 UTC by this operation"));
+    assert!(page.receipt.expect("a receipt").says.starts_with("3 transactions were lost"));
+}
+
+#[test]
 fn a_breached_objective_is_said() {
     let mut sample = Sample::primary_down();
     let plan = sample.request(OperationKind::Failover);
