@@ -90,6 +90,14 @@ pub fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
     found
 }
 
+/// That commits of a cluster hang, or wait for fewer standbys than is declared; `None` where neither is seen.
+pub(crate) fn relaxed(picture: &Picture, cluster: &Cluster) -> Option<Finding> {
+    let is_one = |complaint: &Complaint| {
+        matches!(complaint, Complaint::CommitsHang { .. } | Complaint::DeclaredSynchronousObservedNot { .. } | Complaint::TooFewConfirm { .. })
+    };
+    findings(picture, cluster).into_iter().find(|finding| is_one(&finding.complaint))
+}
+
 /// What is known of the primary beside whom it says that commits wait for.
 #[derive(Default)]
 struct Durability {

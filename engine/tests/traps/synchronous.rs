@@ -83,7 +83,17 @@ fn o11_commits_that_hang_or_wait_for_too_few_are_told() {
     assert!(matches!(&found(&world)[..], [(Severity::Lost, Complaint::CommitsHang { .. })]), "none of one: no mere lack of durability");
     world.reading(EAST).waits_for = None;
     assert!(matches!(&found(&world)[..], [(Severity::Act, Complaint::DeclaredSynchronousObservedNot { .. })]));
+    let told = |world: &World| {
+        let open = engine::notifications::incidents(&world.picture(), &[]).into_iter();
+        open.map(|incident| (incident.key.topic.to_string(), incident.severity))
+            .filter(|(topic, _)| topic.starts_with("durability/"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world), [("durability/users".to_owned(), Severity::Act)], "people hear of it who look at no page");
+    world.reading(EAST).waits_for = names("pg-standby-west");
+    assert_eq!(told(&world), [("durability/users".to_owned(), Severity::Lost)]);
     let mut world = declared();
+    assert_eq!(told(&world), []);
     world.estate.clusters[0].synchronous = Some(Synchronous { confirm: 2, among: Vec::new() });
     assert!(matches!(&found(&world)[..], [(Severity::Act, Complaint::TooFewConfirm { confirm: 2, .. })]));
     assert!(matches!(&world.reading(EAST).role, NodeRole::Primary { peers, .. } if peers.len() == 2));
