@@ -131,9 +131,13 @@ select application_name, state = 'streaming' as streaming, sync_state in ('sync'
        flush_lsn::text, replay_lsn::text, (extract(epoch from replay_lag) * 1000)::int8 as replay_lag
 from pg_stat_replication where application_name is not null order by application_name";
 
-/// The newest timeline that a standby holds WAL of. A statement of its own: PostgreSQL looks at the right to call a function
+/// The newest timeline that a standby holds WAL of, and whose history it has: of one that it was rewound away from, WAL may be left,
+/// and no history. A statement of its own: PostgreSQL looks at the right to call a function
 /// before it knows whether it will be called, so beside the others it would take them all down with it.
-const HELD: &str = "select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'";
+const HELD: &str = "
+with files as (select name from pg_ls_waldir())
+select max(substr(name, 1, 8)) from files where name ~ '^[0-9A-F]{24}$'
+   and (name like '00000001%' or exists (select from files as history where history.name = substr(files.name, 1, 8) || '.history'))";
 
 /// Reads a node. Every statement takes one round trip: none is prepared first.
 ///
@@ -195,7 +199,10 @@ fn timeline(row: &Row, held: Option<&Row>) -> anyhow::Result<u32> {
     }
     let receiver: Option<i32> = row.try_get("receiver_timeline")?;
     let control: i32 = row.try_get("control_timeline")?;
-    Ok(u32::try_from(receiver.unwrap_or(control).max(control))?.max(of_file(held.map(|held| held.try_get(0)).transpose()?.flatten())?.unwrap_or(0)))
+    let known = u32::try_from(receiver.unwrap_or(control).max(control))?;
+    // What it receives now says it; what lies about matters while nobody sends.
+    let held = of_file(held.filter(|_| receiver.is_none()).map(|held| held.try_get(0)).transpose()?.flatten())?;
+    Ok(known.max(held.unwrap_or(0)))
 }
 
 /// What was answered; nothing where the role may not ask. Which rights it lacks is told by `rights`, not by what fails.

@@ -92,7 +92,15 @@ async fn what_it_takes_to_say_whom_commits_wait_for_is_asked_for_where_they_are_
     let parameter = if grants_parameters { "ALTER SYSTEM on the parameter synchronous_standby_names for lifeboat" } else { "SUPERUSER" };
     let lacks = async |declared: Option<Synchronous>| {
         let mut reader = Reader::new(node.address("lifeboat"), None).of_commits_that_wait(declared);
-        reader.read(Utc::now()).await.unwrap().rights.unwrap().into_iter().filter(|right| right.without.starts_with("whom commits wait for")).collect::<Vec<_>>()
+        reader
+            .read(Utc::now())
+            .await
+            .unwrap()
+            .rights
+            .unwrap()
+            .into_iter()
+            .filter(|right| right.without.starts_with("whom commits wait for"))
+            .collect::<Vec<_>>()
     };
     let declared = || Some(Synchronous { confirm: 1, among: Vec::new() });
     if grants_parameters {
