@@ -8,6 +8,7 @@ pub mod clock;
 mod forms;
 pub mod line;
 mod page;
+pub mod receipt;
 pub mod refused;
 mod rows;
 mod steps;
@@ -20,5 +21,5 @@ mod tests;
 
 pub use board::OperationsPage;
 pub use burn_down::BurnDown;
-pub use page::OperationPage;
+pub use page::{OperationPage, ReceiptPage};
 pub use rows::{OperationRows, StateBadge};

@@ -6,7 +6,7 @@ use crate::{
     journal::JournalPage,
     live::Live,
     notifications::NotificationsPage,
-    operations::{OperationPage, OperationsPage},
+    operations::{OperationPage, OperationsPage, ReceiptPage},
     overview::OverviewPage,
     services::ServicesPage,
     shell::Frame,
@@ -43,6 +43,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/databases/:cluster/plan") view=PlanPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=OperationPage ssr=SsrMode::Async/>
+                    <Route path=path!("/operations/:operation/receipt") view=ReceiptPage ssr=SsrMode::Async/>
                     <Route path=path!("/journal") view=JournalPage ssr=SsrMode::Async/>
                     <Route path=path!("/notifications") view=NotificationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/login") view=SignInPage ssr=SsrMode::Async/>

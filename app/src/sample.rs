@@ -163,6 +163,8 @@ fn node(cluster: &Cluster, name: &str, role: NodeRole, now: Instant) -> NodeView
             connections: 12,
             connections_max: 100,
             manager_seen: None,
+            waits_for: None,
+            cascade: Vec::new(),
         }),
         last_attempt: Some((now, None)),
         host: Some(HostReading { at: now, state: HostState::Running }),
@@ -216,6 +218,7 @@ fn estate() -> Estate {
             router: Some(Router { socket: "/run/router.sock".to_owned(), backend: "writable".to_owned(), address: "127.0.0.1:6432".to_owned() }),
             lease: None,
             manager: Default::default(),
+            synchronous: None,
             nodes: vec![
                 node(EAST, "us-east-1", "10.1.0.1", DeclaredRole::Primary),
                 node(REPLICA, "us-east-1", "10.1.0.2", DeclaredRole::Replica),

@@ -10,7 +10,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{cmp::Reverse, collections::BTreeSet, fmt, str::FromStr};
 
+mod cascade;
 mod details;
+mod divergence;
 mod loss;
 mod ranking;
 mod size;
@@ -18,6 +20,7 @@ mod trail;
 pub use details::{
     Archive, Archived, Archiver, CatalogReading, Clash, Detail, Details, FilesReading, Fork, MissingRight, Room, Slot, SlotWal, is_fresh,
 };
+pub use divergence::{History, parted_at};
 pub use loss::{LossBound, ZeroLoss, loss_bound};
 pub use ranking::{Candidate, Exclusion, Urgency, lag, rank, shut_out, shut_out_nodes};
 pub use size::{bytes_in_words, room_in_words};
@@ -85,6 +88,12 @@ pub struct NodeReading {
     /// The name of a connection by which another manager of the node gives itself away: Patroni's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager_seen: Option<String>,
+    /// `synchronous_standby_names`, where it names anybody: on a primary, whom commits wait for, whether those are there or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// Those that stream from here although it is a standby itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cascade: Vec<Peer>,
 }
 
 /// The major version in a `server_version`, `15` of `15.18 (Debian 15.18-1)`.

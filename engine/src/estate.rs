@@ -13,12 +13,14 @@ mod monitoring;
 #[cfg(feature = "toml")]
 mod reading;
 mod strategy;
+mod synchronous;
 mod traffic;
 pub use detection::Detection;
 pub use monitoring::Monitoring;
 #[cfg(feature = "toml")]
 pub use reading::EstateError;
 pub use strategy::{AtEnd, CommitWindow, FailoverMode, Replication, Strategy, StrategyKind};
+pub use synchronous::Synchronous;
 pub use traffic::{ArcEndpoint, RecordType, Traffic, TrafficMeans, TsigAlgorithm};
 
 /// The declared platform. A broken estate is normal input: what is wrong with it becomes findings, only a text that
@@ -231,6 +233,9 @@ pub struct Cluster {
     pub lease: Option<Span>,
     #[serde(default, skip_serializing_if = "Manager::is_lifeboat")]
     pub manager: Manager,
+    /// How many standbys confirm a commit, and which may, where the strategy declares synchronous replication. Absent: one, any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synchronous: Option<Synchronous>,
     #[serde(default, rename = "node")]
     pub nodes: Vec<Node>,
 }

@@ -3,7 +3,7 @@
 //! record below what did happen.
 
 use crate::{
-    databases::{ClusterView, NodeView},
+    databases::{ClusterView, Lsn, NodeView},
     estate::AtEnd,
     id::{AccountName, NodeId, OperationId, RegionId},
     time::{Instant, Span},
@@ -304,4 +304,14 @@ pub struct Measured {
     pub lost_transactions: Option<u64>,
     /// Time between the first and the last of the lost commits; zero where there are none.
     pub lost_span: Option<Span>,
+    /// Where the histories parted, and where the old primary's log ends: the stretch that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_between: Option<(Lsn, Lsn)>,
+}
+
+impl Measured {
+    /// The loss was measured, and there is none.
+    pub fn nothing_lost() -> Self {
+        Self { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), ..Self::default() }
+    }
 }

@@ -130,8 +130,11 @@ pub enum Complaint {
     DiskLow { node: NodeId, place: String, free: u64, limit: u64 },
     #[error("{node} has {used} of at most {most} client connections")]
     ConnectionsScarce { node: NodeId, used: u32, most: u32 },
-    #[error("the replication slot {slot} of {node} has lost WAL it was to keep: whoever streams from it cannot go on")]
-    SlotLost { node: NodeId, slot: String },
+    #[error(
+        "the replication slot {slot} of {node} has lost WAL it was to keep: {} cannot go on",
+        of.as_ref().map_or("whoever streams from it", NodeId::as_str)
+    )]
+    SlotLost { node: NodeId, slot: String, of: Option<NodeId> },
     #[error("the replication slot {slot} of {node} is about to lose WAL it was to keep")]
     SlotLosing { node: NodeId, slot: String },
     #[error("nobody uses the replication slot {slot} of {node}, and it keeps {} of WAL and more with every write", bytes_in_words(*kept))]
@@ -162,8 +165,12 @@ pub enum Complaint {
     Unprotected { missing: Vec<String> },
     #[error("reduced protection: {}", missing.join("; "))]
     ReducedProtection { missing: Vec<String> },
-    #[error("the strategy {strategy} declares synchronous replication; the primary reports none")]
+    #[error("commits are ASYNCHRONOUS: the strategy {strategy} declares synchronous replication; the primary reports none")]
     DeclaredSynchronousObservedNot { strategy: String },
+    #[error("commits on {node} HANG: they wait for {names}, and too few of these stream")]
+    CommitsHang { node: NodeId, names: String },
+    #[error("{} of the {confirm} standbys confirm commits that the strategy {strategy} declares: {}", peers.len(), peers.join(", "))]
+    TooFewConfirm { strategy: String, confirm: u32, peers: Vec<String> },
     #[error("the strategy {strategy} declares asynchronous replication; commits wait for {}", peers.join(", "))]
     DeclaredAsynchronousObservedNot { strategy: String, peers: Vec<String> },
     #[error("whether replication is {declared}, as the strategy {strategy} declares, is not known: {why}")]

@@ -44,6 +44,8 @@ pub enum Topic {
     Strayed(ServiceId),
     /// Clients of a cluster are sent elsewhere than to the node that takes the writes, or nowhere.
     Misrouted(ClusterId),
+    /// Commits of a cluster hang, or wait for fewer standbys than is declared.
+    Durability(ClusterId),
     /// Nobody can tell whether what serves clients does: silence is no health (row 33).
     Unseen(Scope),
     /// Too few observers are heard for any verdict of down, so nothing can fail over.
@@ -176,6 +178,7 @@ impl fmt::Display for Topic {
             Topic::Exposed(scope) => write!(f, "exposed/{scope}"),
             Topic::Strayed(id) => write!(f, "strayed/{id}"),
             Topic::Misrouted(id) => write!(f, "misrouted/{id}"),
+            Topic::Durability(id) => write!(f, "durability/{id}"),
             Topic::Unseen(scope) => write!(f, "unseen/{scope}"),
             Topic::TooFewObservers => f.write_str("too-few-observers"),
             Topic::BreakGlass(id) => write!(f, "break-glass/{id}"),
@@ -205,6 +208,7 @@ impl FromStr for Topic {
             Some(("exposed", scope)) => of(scope).map(Topic::Exposed),
             Some(("strayed", id)) => of(id).map(Topic::Strayed),
             Some(("misrouted", id)) => of(id).map(Topic::Misrouted),
+            Some(("durability", id)) => of(id).map(Topic::Durability),
             Some(("unseen", scope)) => of(scope).map(Topic::Unseen),
             Some(("break-glass", id)) => of(id).map(Topic::BreakGlass),
             _ => Err(format!("“{}” is no incident", text.chars().take(120).collect::<String>())),

@@ -6,7 +6,10 @@ use crate::{
     estate::{Cluster, Replication, Strategy},
     findings::{About, Complaint, Finding, Severity},
     health::Health,
+    id::NodeId,
     picture::Picture,
+    survey::Survey,
+    time::Instant,
 };
 
 /// How replication was seen to work.
@@ -38,9 +41,21 @@ pub fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     let mut add = |severity, complaint| found.push(Finding { severity, about: About::Cluster(cluster.id.clone()), complaint, since: None });
+    let durability = Durability::of(picture, cluster);
     let name = || strategy.id.to_string();
     match (strategy.replication, observed(picture, cluster)) {
-        (Replication::Synchronous, Observed::Synchronous { .. }) | (Replication::Asynchronous, Observed::Asynchronous) => {}
+        // Whoever declares what: nobody can write.
+        (_, Observed::Asynchronous | Observed::Synchronous { .. }) if durability.hangs.is_some() => {
+            if let Some((node, names)) = durability.hangs {
+                add(Severity::Lost, Complaint::CommitsHang { node, names });
+            }
+        }
+        (Replication::Synchronous, Observed::Synchronous { peers }) => {
+            if let Some(confirm) = durability.confirm.filter(|confirm| (*confirm as usize) > peers.len()) {
+                add(Severity::Act, Complaint::TooFewConfirm { strategy: name(), confirm, peers });
+            }
+        }
+        (Replication::Asynchronous, Observed::Asynchronous) => {}
         (Replication::Synchronous, Observed::Asynchronous) => add(Severity::Act, Complaint::DeclaredSynchronousObservedNot { strategy: name() }),
         (Replication::Asynchronous, Observed::Synchronous { peers }) => {
             add(Severity::Watch, Complaint::DeclaredAsynchronousObservedNot { strategy: name(), peers });
@@ -53,6 +68,10 @@ pub fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
             add(Severity::Unknown, Complaint::ReplicationUnknown { strategy: name(), declared: declared.to_owned(), why });
         }
     }
+    // Where Lifeboat promoted the primary, commits have waited for nobody, or for too few, since then at the earliest.
+    let is_relaxed = |complaint: &Complaint| matches!(complaint, Complaint::DeclaredSynchronousObservedNot { .. } | Complaint::TooFewConfirm { .. });
+    found.iter_mut().filter(|finding| is_relaxed(&finding.complaint)).for_each(|finding| finding.since = promoted_at(picture, cluster));
+    let mut add = |severity, complaint| found.push(Finding { severity, about: About::Cluster(cluster.id.clone()), complaint, since: None });
     if let Ok((view, primary, _)) = primary_reading(picture, cluster) {
         if primary.region != strategy.primary_region {
             let complaint = Complaint::AwayFromHome {
@@ -69,6 +88,47 @@ pub fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// That commits of a cluster hang, or wait for fewer standbys than is declared; `None` where neither is seen.
+pub(crate) fn relaxed(picture: &Picture, cluster: &Cluster) -> Option<Finding> {
+    let is_one = |complaint: &Complaint| {
+        matches!(complaint, Complaint::CommitsHang { .. } | Complaint::DeclaredSynchronousObservedNot { .. } | Complaint::TooFewConfirm { .. })
+    };
+    findings(picture, cluster).into_iter().find(|finding| is_one(&finding.complaint))
+}
+
+/// What is known of the primary beside whom it says that commits wait for.
+#[derive(Default)]
+struct Durability {
+    /// So many standbys are to confirm, where that is declared.
+    confirm: Option<u32>,
+    /// It waits for somebody, and too few of those who could confirm stream.
+    hangs: Option<(NodeId, String)>,
+}
+
+impl Durability {
+    fn of(picture: &Picture, cluster: &Cluster) -> Self {
+        let Ok((_, primary, peers)) = primary_reading(picture, cluster) else { return Self::default() };
+        let names = primary.reading.as_ref().and_then(|reading| reading.waits_for.clone());
+        let confirming = peers.iter().filter(|peer| peer.streaming && peer.synchronous).count();
+        Self {
+            confirm: picture.estate.synchronous_of(cluster, &primary.node).map(|declared| declared.confirm),
+            hangs: names.filter(|names| confirming < asked_for(names)).map(|names| (primary.node.clone(), names)),
+        }
+    }
+}
+
+/// How many must confirm by `synchronous_standby_names`: `FIRST 2 (a, b)`, `ANY 2 (a, b)` and `2 (a, b)` ask for two, a list for one.
+fn asked_for(names: &str) -> usize {
+    let before = names.split_once('(').map_or("", |(before, _)| before);
+    before.split_ascii_whitespace().find_map(|word| word.parse().ok()).unwrap_or(1)
+}
+
+/// When an operation made the present primary one.
+fn promoted_at(picture: &Picture, cluster: &Cluster) -> Option<Instant> {
+    let primary = &primary_reading(picture, cluster).ok()?.1.node;
+    Survey::of(picture).promoted(&cluster.id).filter(|promotion| promotion.node == primary).map(|promotion| promotion.at)
 }
 
 /// The writable primary with what it said of its peers, as long as that is fresh.

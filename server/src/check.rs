@@ -46,8 +46,9 @@ pub async fn databases(config: &Config) -> anyhow::Result<Checked> {
                 let client = address.connect(PATIENCE).await?;
                 postgres::look(&client, Utc::now(), PATIENCE).await
             };
-            let (seen, read) =
-                (look.await, Reader::new(address.clone(), cluster.manager, connections.agents.get(&node.region).cloned()).read(Utc::now()).await);
+            let reader = Reader::new(address.clone(), cluster.manager, connections.agents.get(&node.region).cloned());
+            let mut reader = reader.of_commits_that_wait(estate.synchronous_of(cluster, &node.id));
+            let (seen, read) = (look.await, reader.read(Utc::now()).await);
             checked.node(&format!("{} of {}", node.id, cluster.id), seen, read)?;
         }
     }

@@ -15,6 +15,8 @@ mod act;
 mod at_work;
 pub mod commit;
 mod crash;
+mod divergence;
+mod durability;
 mod ends;
 mod evacuation;
 mod executor;

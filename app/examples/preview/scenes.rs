@@ -212,6 +212,7 @@ impl Scene {
                     lost_bytes: Some(18_432),
                     lost_transactions: Some(3),
                     lost_span: Some(Span::from_millis(41)),
+                    lost_between: None,
                 };
                 book.lifeboat(Event::OperationMeasured { id, measured }).lifeboat(Event::OperationSucceeded { id });
                 let node = STANDBY.parse().unwrap();

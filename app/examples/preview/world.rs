@@ -175,6 +175,8 @@ pub fn healthy(estate: &Estate, begun: Instant, now: Instant) -> Observations {
                 connections: 14,
                 connections_max: 100,
                 manager_seen: None,
+                waits_for: None,
+                cascade: Vec::new(),
             }),
             last_attempt: Some((now - Span::from_millis(350).as_delta(), None)),
             host: Some(HostReading { at: now - Span::from_millis(600).as_delta(), state: HostState::Running }),

@@ -59,14 +59,11 @@ pub fn lag_of(view: &ClusterView, node: &NodeView, rule: &Detection, now: Instan
     Lag { bytes, time, against }
 }
 
-/// The node of this cluster that `node` receives WAL from: the primary where it lists the node among its peers, else the
-/// one at the address the node's own receiver names.
+/// The node of this cluster that `node` receives WAL from: the one that lists it among those who stream from there, else the one at
+/// the address the node's own receiver names.
 pub fn upstream_of(cluster: &Cluster, view: &ClusterView, node: &NodeView) -> Option<NodeId> {
-    let primary = view.primary()?;
-    if let NodeRole::Primary { peers, .. } = &primary.reading.as_ref()?.role
-        && peers.iter().any(|peer| peer.streaming && peer.name == node.node.as_str())
-    {
-        return Some(primary.node.clone());
+    if let Some(upstream) = view.upstream(&node.node) {
+        return Some(upstream.node.clone());
     }
     let NodeRole::Standby { streaming_from: Some(from), .. } = &node.reading.as_ref()?.role else {
         return None;

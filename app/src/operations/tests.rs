@@ -152,7 +152,7 @@ fn what_was_not_measured_never_reads_as_met() {
     let mut sample = Sample::primary_down();
     let plan = sample.request(OperationKind::Failover);
     run(&mut sample, &plan, plan.steps.len() - 1);
-    let measured = Measured { recovery_time: Some(Span::from_secs(51)), lost_bytes: Some(2_048), lost_transactions: None, lost_span: None };
+    let measured = Measured { recovery_time: Some(Span::from_secs(51)), lost_bytes: Some(2_048), ..Measured::default() };
     sample.happens("Lifeboat", at("14:04:00"), Event::OperationMeasured { id: operation_id(), measured });
     sample.happens("Lifeboat", at("14:04:00"), Event::OperationSucceeded { id: operation_id() });
     let page = page(&sample);
@@ -189,6 +189,44 @@ fn the_history_of_a_cluster_says_what_each_move_cost() {
     assert!(cost(Some(0)).ends_with(": without writes for 51.00 s, lost: nothing"), "{}", cost(Some(0)));
     assert!(cost(Some(3)).ends_with("lost: 3 transactions"));
     assert!(cost(None).ends_with("lost: not measured"));
+}
+
+#[test]
+fn the_receipt_says_what_was_agreed_to_and_what_was_counted_or_why_it_was_not() {
+    let mut sample = Sample::primary_down();
+    let plan = sample.request(OperationKind::Failover);
+    assert_eq!(page(&sample).receipt, None, "nothing was done yet");
+    let counts = place(&plan, |action| matches!(action, Action::MeasureLoss { .. }));
+    run(&mut sample, &plan, counts - 1);
+    let early = page(&sample).receipt.expect("a receipt");
+    assert_eq!(early.says, "NOT MEASURED YET, because the operation has not come to it.");
+    let row = |page: &OperationPage, what: &str| {
+        page.receipt.as_ref().expect("a receipt").rows.iter().find(|(name, _)| name == what).map(|(_, says)| says.clone())
+    };
+    let by = row(&page(&sample), "Agreed to by").expect("who agreed");
+    assert!(by.contains("olga at ") && by.contains("oskar at ") && by.contains("(agreed)"), "{by}");
+    assert!(row(&page(&sample), "Bound before").is_some());
+
+    let mut failed = Sample::primary_down();
+    failed.records = sample.records.clone();
+    failed.happens("Lifeboat", at("14:03:40"), Event::StepStarted { id: operation_id(), step: counts });
+    let said = "its host does not answer".to_owned();
+    failed.happens("Lifeboat", at("14:03:41"), Event::StepEnded { id: operation_id(), step: counts, state: StepState::Failed, said });
+    let receipt = page(&failed).receipt.expect("a receipt");
+    assert!(receipt.says.starts_with("NOT MEASURED YET, because its host does not answer. It is counted when "), "{}", receipt.says);
+    assert_eq!(receipt.tone, Tone::Unknown);
+
+    sample.happens("Lifeboat", at("14:03:40"), Event::StepStarted { id: operation_id(), step: counts });
+    let said = "it was counted".to_owned();
+    sample.happens("Lifeboat", at("14:03:41"), Event::StepEnded { id: operation_id(), step: counts, state: StepState::Done, said });
+    let lost_between = Some(("0/5000000".parse().unwrap(), "0/5000800".parse().unwrap()));
+    let measured = Measured { lost_bytes: Some(2_048), lost_transactions: Some(3), lost_between, ..Measured::default() };
+    sample.happens("Lifeboat", at("14:03:41"), Event::OperationMeasured { id: operation_id(), measured });
+    let page = page(&sample);
+    assert_eq!(row(&page, "Transactions lost").as_deref(), Some("3"));
+    assert_eq!(row(&page, "From and to").as_deref(), Some("0/5000000, 0/5000800"));
+    assert!(row(&page, "Counted").expect("when").contains("14:03:41 UTC by this operation"));
+    assert!(page.receipt.expect("a receipt").says.starts_with("3 transactions were lost"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::{
     acts::{self, Act},
     clock::Clock,
     line::{self, OperationLine},
+    receipt::Receipt,
     verdict::{self, Row},
     words,
 };
@@ -85,6 +86,8 @@ pub struct OperationPage {
     pub affected: Vec<String>,
     pub clock: Option<Clock>,
     pub measured: Vec<Row>,
+    /// What it cost, of a move of writes.
+    pub receipt: Option<Receipt>,
     pub steps: Vec<StepRow>,
     /// What has changed since the request, so that it can no longer be approved.
     pub changed: Vec<String>,
@@ -204,6 +207,7 @@ impl OperationPage {
             affected: plan.affected.iter().map(ToString::to_string).collect(),
             clock: Clock::expecting(picture, operation).map(|clock| if still { clock.without_an_end() } else { clock }),
             measured: verdict::of(operation),
+            receipt: Receipt::of(picture, operation),
             steps: plan.steps.iter().zip(&operation.steps).map(|(step, record)| StepRow::of(picture, operation, step, record)).collect(),
             acts: acts::of(operation, viewer, &changed),
             changed,

@@ -60,6 +60,12 @@ fn step_in_words(action: &Action) -> String {
         Action::Rewind { node, from } => format!("Rewind {node} to the history of {from}; copy it anew where that is not possible"),
         Action::Follow { node, upstream } => format!("Start {node} as a standby of {upstream}"),
         Action::ProveStreaming { nodes, upstream } => format!("Prove that {} from {upstream}", streams(nodes)),
+        Action::RestoreSynchronous { node, standbys, .. } if standbys.is_empty() => {
+            format!("Commits on {node} WAIT FOR NOBODY until a standby is back: see that they do not hang")
+        }
+        Action::RestoreSynchronous { node, standbys, confirm } => {
+            format!("Have commits on {node} wait for {confirm} of {} again, as far as they stream", names(standbys))
+        }
         Action::CheckPatroni { candidate, .. } => format!("Ask Patroni how things stand, and stop here if it would not hand over to {candidate}"),
         Action::AskPatroni { leader: Some(leader), candidate } => {
             format!("Ask Patroni to switch over from {leader} to {candidate}: there is no way back from that")
@@ -143,6 +149,11 @@ fn streams(nodes: &[NodeId]) -> String {
     format!("{} {}", names(nodes), if nodes.len() == 1 { "streams" } else { "stream" })
 }
 
+/// A node, or that there is none.
+pub fn node_name(node: &Option<NodeId>) -> String {
+    node.as_ref().map_or_else(|| "no node".to_owned(), NodeId::to_string)
+}
+
 /// Who has to agree before anything is done, to `what`, and for how long that can be waited for.
 pub fn consent_in_words(plan: &Plan, what: &str) -> String {
     let role = if plan.rules_to_break().is_empty() { "" } else { " with the role approver" };
@@ -164,7 +175,7 @@ pub fn failure_in_words(on_failure: OnFailure) -> &'static str {
 
 /// The kind with its nodes: the heading of a plan and of its operation.
 pub fn title(plan: &Plan) -> String {
-    let name = |node: &Option<NodeId>| node.as_ref().map_or_else(|| "no node".to_owned(), NodeId::to_string);
+    let name = node_name;
     match &plan.change {
         Change::Database(change) if plan.kind == OperationKind::Rejoin => format!("Rejoin {} to {}", name(&change.source), name(&change.target)),
         Change::Database(change) if plan.kind == OperationKind::Reroute => {

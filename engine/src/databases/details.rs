@@ -4,6 +4,7 @@
 use super::{ClusterView, Lsn, NodeView, major};
 use crate::{
     estate::Detection,
+    id::NodeId,
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,10 @@ pub enum SlotWal {
 }
 
 impl Slot {
+    /// The name of the slot that `node` streams from: slot names allow no hyphens.
+    pub fn name_for(node: &NodeId) -> String {
+        node.as_str().replace('-', "_")
+    }
     /// Nobody uses it, and it keeps so much that it will fill the disk.
     pub fn is_hoarding(&self) -> bool {
         const MUCH: u64 = 1 << 30;

@@ -13,7 +13,11 @@ use crate::{
     time::{Instant, Span},
 };
 
+mod apart;
+mod durability;
+mod siblings;
 mod unattended;
+use siblings::Siblings;
 
 /// What a plan is put together in.
 pub(super) struct Draft {
@@ -200,13 +204,14 @@ fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     facts.choose(&mut plan, wish, Urgency::Planned { lag_tolerance: facts.estate.lag_tolerance_of(facts.cluster) });
     if let (Some(source), Some(target)) = (plan.source.clone(), plan.target.clone()) {
         plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
-        plan.steps = switchover_steps(&source, &target, facts.others(&[&source, &target]));
+        plan.steps = switchover_steps(&source, &target, siblings::of(&facts, &source, &target));
+        plan.steps.extend(durability::restored(&facts, &target, None));
     }
     plan
 }
 
 /// Order of row 55: stop writes, positions equal, promote, verify, route, repoint.
-fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Siblings) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
@@ -216,13 +221,9 @@ fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Vec<NodeId>) -> 
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
     ];
     steps.extend(take_over_steps(target));
-    if !siblings.is_empty() {
-        steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
-    }
+    steps.extend(siblings.repoint(target));
     steps.push(Step::new(Action::Follow { node: source.clone(), upstream: target.clone() }, PATIENT, GoOn));
-    let mut all = siblings;
-    all.push(source.clone());
-    steps.push(Step::new(Action::ProveStreaming { nodes: all, upstream: target.clone() }, PATIENT, GoOn));
+    steps.extend(siblings.proofs(target, Some(source)));
     steps
 }
 
@@ -269,7 +270,8 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
     };
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
     let by = fence_means(facts, primary, &target, &mut plan);
-    plan.steps = failover_steps(primary, by, facts.cluster.lease, &target, facts.others(&[&primary.node, &target]));
+    plan.steps = failover_steps(primary, by, facts.cluster.lease, &target, siblings::of(&facts, &primary.node, &target));
+    plan.steps.extend(durability::restored(&facts, &target, Some(&primary.node)));
     if asked == unattended::Asked::Nobody {
         unattended::relieve(&facts, &mut plan, primary, by, &target);
     }
@@ -301,8 +303,8 @@ fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut
     }
 }
 
-fn failover_steps(primary: &NodeView, by: FenceMeans, lease: Option<Span>, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
-    use OnFailure::{Compensate, GoOn, StandInDoubt};
+fn failover_steps(primary: &NodeView, by: FenceMeans, lease: Option<Span>, target: &NodeId, siblings: Siblings) -> Vec<Step> {
+    use OnFailure::{Compensate, StandInDoubt};
     let source = &primary.node;
     // A host that was told to fence may do so later than it answers, and does not start the node again: there is no way back.
     let unfenced = if by == FenceMeans::HostAgent { StandInDoubt } else { Compensate };
@@ -322,15 +324,11 @@ fn failover_steps(primary: &NodeView, by: FenceMeans, lease: Option<Span>, targe
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
     ];
     steps.extend(take_over_steps(target));
-    if !siblings.is_empty() {
-        steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
-    }
+    steps.extend(siblings.repoint(target));
     if by == FenceMeans::HostAgent {
         steps.extend(measure_loss_step(primary, target));
     }
-    if !siblings.is_empty() {
-        steps.push(Step::new(Action::ProveStreaming { nodes: siblings, upstream: target.clone() }, PATIENT, GoOn));
-    }
+    steps.extend(siblings.proofs(target, None));
     steps
 }
 
@@ -356,7 +354,7 @@ fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
         plan.blockers.push(Blocker::UnknownNode { node: node.clone() });
         return plan;
     };
-    let Some(primary) = facts.view.primary() else {
+    let Some(primary) = apart::to_follow(&facts, node) else {
         plan.blockers.push(Blocker::NoPrimary);
         return plan;
     };
@@ -403,8 +401,9 @@ fn draft_rejoin(facts: Facts<'_>, node: &NodeId) -> Draft {
         Step::new(Action::Checkpoint { node: upstream.clone() }, PATIENT, StandInDoubt),
         Step::new(Action::Rewind { node: node.clone(), from: upstream.clone() }, Span::from_mins(30), StandInDoubt),
         Step::new(Action::Follow { node: node.clone(), upstream: upstream.clone() }, PATIENT, StandInDoubt),
-        Step::new(Action::ProveStreaming { nodes: vec![node.clone()], upstream }, PATIENT, StandInDoubt),
+        Step::new(Action::ProveStreaming { nodes: vec![node.clone()], upstream: upstream.clone() }, PATIENT, StandInDoubt),
     ]);
+    plan.steps.extend(durability::restored(&facts, &upstream, None));
     plan
 }
 

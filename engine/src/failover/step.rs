@@ -98,6 +98,12 @@ pub enum Action {
         nodes: Vec<NodeId>,
         upstream: NodeId,
     },
+    /// Have commits on the node wait for `confirm` of these standbys again, as far as they stream, and see that they do.
+    RestoreSynchronous {
+        node: NodeId,
+        standbys: Vec<NodeId>,
+        confirm: u32,
+    },
     /// Ask Patroni how things stand, and refuse if it would not hand over.
     CheckPatroni {
         /// The one who is to hand over, in a switchover.
@@ -204,6 +210,7 @@ impl Action {
             | Action::MeasureLoss { .. }
             | Action::StartNode { .. }
             | Action::ProveStreaming { .. }
+            | Action::RestoreSynchronous { .. }
             | Action::RunHook { .. }
             | Action::SilenceAlerts { .. }
             | Action::EndSilence { .. }
@@ -251,7 +258,7 @@ impl Action {
     pub fn proves_the_end(&self) -> bool {
         matches!(self, Action::ProveWrite { .. } | Action::ProveWriteOn { .. } | Action::ProveClients { .. })
     }
-    /// Whether it starts, stops, promotes or rewinds a node, or tells it whom to follow: what only the manager of the cluster does.
+    /// Whether it starts, stops, promotes or rewinds a node, or tells it whom to follow or to wait for: what only the manager of the cluster does.
     pub fn runs_nodes(&self) -> bool {
         match self {
             Action::StopNode { .. }
@@ -260,6 +267,7 @@ impl Action {
             | Action::Promote { .. }
             | Action::Repoint { .. }
             | Action::Rewind { .. }
+            | Action::RestoreSynchronous { .. }
             | Action::Follow { .. } => true,
             Action::CheckTarget { .. }
             | Action::CloseRoute { .. }

@@ -42,7 +42,7 @@ pub(super) fn details_of(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
 
 pub(super) struct Found<'a> {
     pub(super) picture: &'a Picture,
-    cluster: &'a Cluster,
+    pub(super) cluster: &'a Cluster,
     pub(super) rule: Detection,
     list: Vec<Finding>,
 }

@@ -3,7 +3,7 @@
 
 use super::{Complaint, Severity, clusters::Found};
 use crate::{
-    databases::{Archive, CatalogReading, ClusterView, MissingRight, NodeView, SlotWal},
+    databases::{Archive, CatalogReading, ClusterView, MissingRight, NodeView, Slot, SlotWal},
     id::NodeId,
 };
 use std::collections::BTreeMap;
@@ -103,7 +103,10 @@ impl Found<'_> {
         for slot in slots.iter().filter(|slot| !slot.temporary) {
             let (node, name) = (node.node.clone(), slot.name.clone());
             match slot.wal {
-                Some(SlotWal::Lost) => self.add(Severity::Act, None, Complaint::SlotLost { node, slot: name }),
+                Some(SlotWal::Lost) => {
+                    let of = self.cluster.nodes.iter().find(|other| Slot::name_for(&other.id) == name).map(|other| other.id.clone());
+                    self.add(Severity::Act, None, Complaint::SlotLost { node, slot: name, of });
+                }
                 Some(SlotWal::Unreserved) => self.add(Severity::Act, None, Complaint::SlotLosing { node, slot: name }),
                 Some(SlotWal::Reserved | SlotWal::Extended) | None => {
                     if let Some(kept) = slot.kept.filter(|_| slot.is_hoarding()) {

@@ -87,7 +87,10 @@ impl Complaint {
                     "Look for what opens them on {node} (a client that does not close, a pool too large), or raise max_connections; clients are refused soon."
                 )
             }
-            Complaint::SlotLost { node, slot } => {
+            Complaint::SlotLost { of: Some(of), .. } => {
+                format!("Rejoin {of}: the slot is made anew, and where the WAL that {of} lacks is gone it is copied anew.")
+            }
+            Complaint::SlotLost { node, slot, of: None } => {
                 format!("Build anew what streams from it: the WAL it lacks is gone. First, on {node}: select pg_drop_replication_slot('{slot}').")
             }
             Complaint::SlotLosing { slot, .. } => {
@@ -125,8 +128,15 @@ impl Complaint {
             }
             Complaint::ReducedProtection { .. } => "Rejoin or repair the missing standbys while the others still stream.".to_owned(),
             Complaint::DeclaredSynchronousObservedNot { .. } => {
-                "Set synchronous_standby_names on the primary, or declare asynchronous replication and what it may lose.".to_owned()
+                "Rejoin the standbys that are missing: that has commits wait again. Where all stream, set synchronous_standby_names on the primary, or declare asynchronous replication and what it may lose."
+                    .to_owned()
             }
+            Complaint::CommitsHang { node, .. } => {
+                format!(
+                    "Bring these standbys back at once. If that takes long, as a superuser on {node}, and knowing that commits are asynchronous then: ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf()."
+                )
+            }
+            Complaint::TooFewConfirm { .. } => "Rejoin the standbys that are missing: that has commits wait for them again.".to_owned(),
             Complaint::DeclaredAsynchronousObservedNot { .. } => {
                 "Declare synchronous replication, or clear synchronous_standby_names: commits now wait for a standby, and stop when it does."
                     .to_owned()

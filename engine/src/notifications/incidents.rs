@@ -12,6 +12,7 @@ use crate::{
     journal::Exposure,
     picture::{ObserverView, Picture, RouteStanding, names},
     restraints::Restraint,
+    strategies,
     survey::Survey,
     time::{Instant, Span},
 };
@@ -27,6 +28,7 @@ pub fn incidents(picture: &Picture, known: &[Known]) -> Vec<Incident> {
     found.exposures();
     found.strayed();
     found.misrouted();
+    found.durability();
     found.too_few_observers();
     found.unseen();
     for operation in picture.records.operations.values() {
@@ -228,7 +230,18 @@ impl Found<'_> {
             let fails = self.picture.records.cases.contains_key(&scope).then(|| Hush::Follows { from: format!("the failure of {}", cluster.id) });
             let hush = follows.or(fails).or_else(|| self.maintained(&scope, &[])).or_else(|| self.being_moved(&scope));
             let (since, grace) = (self.since(&topic, None), self.window_of_cluster(&scope));
-            self.add(topic, since, severity, words::misrouted(&cluster.id, &complaint), hush, grace);
+            self.add(topic, since, severity, words::of_cluster(&cluster.id, &complaint), hush, grace);
+        }
+    }
+
+    /// Only what is seen: a primary that is silent is a failure of its own, and says nothing of whom commits wait for.
+    fn durability(&mut self) {
+        for cluster in &self.picture.estate.clusters {
+            let Some(finding) = strategies::relaxed(self.picture, cluster) else { continue };
+            let (scope, topic) = (Scope::Cluster(cluster.id.clone()), Topic::Durability(cluster.id.clone()));
+            let hush = self.maintained(&scope, &[]).or_else(|| self.being_moved(&scope));
+            let (since, grace) = (self.since(&topic, finding.since), self.window_of_cluster(&scope));
+            self.add(topic, since, finding.severity, words::of_cluster(&cluster.id, &finding.complaint), hush, grace);
         }
     }
 

@@ -143,7 +143,7 @@ pub(super) fn strayed(picture: &Picture, service: &ServiceId, seen: &BTreeSet<Re
     Words::new(title, complaint.remedy(), format!("/failover/{service}"))
 }
 
-pub(super) fn misrouted(cluster: &ClusterId, complaint: &Complaint) -> Words {
+pub(super) fn of_cluster(cluster: &ClusterId, complaint: &Complaint) -> Words {
     Words::new(format!("{cluster}: {complaint}"), complaint.remedy(), format!("/databases/{cluster}"))
 }
 

@@ -2,6 +2,7 @@
 //! what the sketch does. `world` builds pictures, `laws` holds what must be true of all of them.
 
 mod automation;
+mod cascade;
 mod causes;
 mod clock;
 mod consent;
@@ -25,6 +26,7 @@ mod realm;
 mod restraints;
 mod scale;
 mod standing;
+mod synchronous;
 mod traffic;
 mod traffic_laws;
 mod turns;

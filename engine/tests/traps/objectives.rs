@@ -199,6 +199,7 @@ fn measured(recovery_secs: u64, lost_secs: u64) -> Measured {
         lost_bytes: Some(0),
         lost_transactions: Some(0),
         lost_span: Some(Span::from_secs(lost_secs)),
+        lost_between: None,
     }
 }
 

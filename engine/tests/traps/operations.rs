@@ -277,8 +277,13 @@ fn d9_a_resumed_operation_does_again_what_was_undone() {
 fn d12_a_run_keeps_who_when_why_and_what_was_measured() {
     let (mut book, _) = approved();
     write(&mut book, &Event::OperationStarted { id: operation_id(1) }).unwrap();
-    let measured =
-        Measured { recovery_time: Some(Span::from_secs(31)), lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO) };
+    let measured = Measured {
+        recovery_time: Some(Span::from_secs(31)),
+        lost_bytes: Some(0),
+        lost_transactions: Some(0),
+        lost_span: Some(Span::ZERO),
+        lost_between: None,
+    };
     write(&mut book, &Event::OperationMeasured { id: operation_id(1), measured: measured.clone() }).unwrap();
     write(&mut book, &Event::OperationSucceeded { id: operation_id(1) }).unwrap();
     let operation = &book.replayed().operations[&operation_id(1)];

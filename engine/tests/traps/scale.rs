@@ -73,6 +73,7 @@ fn cluster(at: usize) -> Cluster {
         router: Some(Router { socket: "/run/x".to_owned(), backend: "b".to_owned(), address: "127.0.0.1:1".to_owned() }),
         lease: None,
         manager: Default::default(),
+        synchronous: None,
         nodes: vec![node(REGIONS[0], DeclaredRole::Primary), node(REGIONS[1], DeclaredRole::Standby), node(REGIONS[2], DeclaredRole::Standby)],
     }
 }
@@ -112,6 +113,8 @@ fn observed(estate: &Estate, lost: Option<&str>) -> Observations {
             connections: 1,
             connections_max: 100,
             manager_seen: None,
+            waits_for: None,
+            cascade: Vec::new(),
         };
         let nodes = cluster.nodes.iter().map(|node| NodeView {
             node: node.id.clone(),

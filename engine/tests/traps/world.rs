@@ -145,6 +145,8 @@ impl World {
                 connections: 5,
                 connections_max: 100,
                 manager_seen: None,
+                waits_for: None,
+                cascade: Vec::new(),
             }),
             last_attempt: Some((ago(1), None)),
             host: Some(HostReading { at: ago(1), state: HostState::Running }),

@@ -67,7 +67,8 @@ pub fn connection_string(pairs: &[(&str, &str)]) -> String {
     quoted.join(" ")
 }
 
-/// Writes `standby.signal` and the two settings, durably, the settings first: a node with only the signal file would wait for ever.
+/// Writes `standby.signal` and the settings, durably, the settings first: a node with only the signal file would wait for ever. Whom
+/// commits waited for where it was a primary, or where it was copied from, is emptied: once promoted it would hang on them.
 pub fn make_standby(data_dir: &Path, conninfo: &str, slot: Option<&str>) -> Result<(), Refusal> {
     let path = data_dir.join("postgresql.auto.conf");
     let old = match fs::read_to_string(&path) {
@@ -75,7 +76,7 @@ pub fn make_standby(data_dir: &Path, conninfo: &str, slot: Option<&str>) -> Resu
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(Refusal::io("read", &path, &error)),
     };
-    let settings = [("primary_conninfo", conninfo), ("primary_slot_name", slot.unwrap_or(""))];
+    let settings = [("primary_conninfo", conninfo), ("primary_slot_name", slot.unwrap_or("")), ("synchronous_standby_names", "")];
     let text = with_settings(&old, &settings)?;
     let write = || {
         let fresh = data_dir.join("postgresql.auto.conf.lifeboat");

@@ -6,6 +6,7 @@ use super::control_data;
 use super::refusal::Refusal;
 use super::rewind::must_be_stopped;
 use super::wire::{Loss, LossQuestion, parse_lsn, show_lsn};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -22,7 +23,13 @@ pub async fn measure(config: &Config, node: &Node, question: &LossQuestion) -> R
     let deadline = Instant::now() + Duration::from_millis(question.timeout_ms);
     let after = read_wal(config, node, question.timeline, from, deadline).await?;
     if let Some(end) = after.end {
-        return Ok(Loss { end_lsn: show_lsn(end), bytes_after: end.saturating_sub(from), commits_after: after.commits });
+        return Ok(Loss {
+            end_lsn: show_lsn(end),
+            bytes_after: end.saturating_sub(from),
+            commits_after: after.commits,
+            first_commit: after.first,
+            last_commit: after.last,
+        });
     }
     // No record begins at or after the LSN. Make sure that the WAL really ends there: read it from the last checkpoint on.
     let checkpoint = control_data::read(&config.bin_dir, &node.data_dir).await?.checkpoint_lsn;
@@ -32,7 +39,7 @@ pub async fn measure(config: &Config, node: &Node, question: &LossQuestion) -> R
     };
     let all = read_wal(config, node, question.timeline, start, deadline).await?;
     match all.end {
-        Some(end) => Ok(Loss { end_lsn: show_lsn(end), bytes_after: 0, commits_after: 0 }),
+        Some(end) => Ok(Loss { end_lsn: show_lsn(end), bytes_after: 0, commits_after: 0, first_commit: None, last_commit: None }),
         None => Err(no_wal(node, question, &all.complaint)),
     }
 }
@@ -41,6 +48,8 @@ struct Wal {
     /// End of the last valid record; `None` when there was none.
     end: Option<u64>,
     commits: u64,
+    first: Option<DateTime<Utc>>,
+    last: Option<DateTime<Utc>>,
     complaint: String,
 }
 
@@ -56,14 +65,18 @@ async fn read_wal(config: &Config, node: &Node, timeline: u32, from: u64, deadli
     };
     let stderr = child.stderr.take();
     let read = async {
-        let mut wal = Wal { end: None, commits: 0, complaint: String::new() };
+        let mut wal = Wal { end: None, commits: 0, first: None, last: None, complaint: String::new() };
         let mut lines = BufReader::new(stdout).lines();
         let records = async {
             while let Some(line) = lines.next_line().await? {
                 if let Some((start, length)) = parse_record(&line) {
                     wal.end = Some(record_end(start, length));
                     // A record that began before the LSN is not after it; pg_waldump starts at the first full one.
-                    wal.commits += u64::from(start >= from && is_commit(&line));
+                    if start >= from && is_commit(&line) {
+                        wal.commits += 1;
+                        wal.last = commit_time(&line).or(wal.last);
+                        wal.first = wal.first.or(wal.last);
+                    }
                 }
             }
             Ok::<_, std::io::Error>(())
@@ -109,6 +122,14 @@ fn is_commit(line: &str) -> bool {
     line.starts_with("rmgr: Transaction") && line.split_once("desc: ").is_some_and(|(_, desc)| ends_well(desc))
 }
 
+/// `desc: COMMIT 2026-01-01 00:00:00.123456 UTC; …`: what was prepared says no time.
+fn commit_time(line: &str) -> Option<DateTime<Utc>> {
+    let (date, rest) = line.split_once("desc: COMMIT ")?.1.trim_start_matches("PREPARED ").split_once(' ')?;
+    let (time, zone) = rest.split_once(' ')?;
+    let at = NaiveDateTime::parse_from_str(&format!("{date} {time}"), "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    zone.starts_with("UTC").then(|| at.and_utc())
+}
+
 /// Where a record of this length ends, page headers in between included, aligned to 8 bytes.
 fn record_end(start: u64, length: u64) -> u64 {
     let mut at = start;
@@ -142,6 +163,8 @@ mod tests {
         assert_eq!(parse_record(commit), Some((0x0152F6A0, 34)));
         assert!(is_commit(commit));
         assert!(!is_commit(&commit.replace("COMMIT ", "ABORT ")));
+        assert_eq!(commit_time(commit).map(|at| at.to_rfc3339()).as_deref(), Some("2026-01-01T00:00:00+00:00"));
+        assert_eq!(commit_time(&commit.replace("UTC", "CET")), None, "a time of day that nobody knows the zone of is none");
         assert_eq!(parse_record("pg_waldump: error"), None);
     }
 

@@ -225,6 +225,9 @@ pub struct Loss {
     pub end_lsn: String,
     pub bytes_after: u64,
     pub commits_after: u64,
+    /// When the first and the last of these were committed, by the clock of the node's host.
+    pub first_commit: Option<DateTime<Utc>>,
+    pub last_commit: Option<DateTime<Utc>>,
 }
 
 /// Every answer that is not a success.

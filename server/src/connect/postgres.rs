@@ -15,8 +15,10 @@ use tokio_postgres::{
 };
 
 mod catalog;
+pub mod durability;
 mod reader;
 pub mod rights;
+pub mod slots;
 mod tls;
 pub use reader::Reader;
 pub(crate) use tls::certificates;
@@ -121,7 +123,8 @@ select in_recovery,
                 (select min_recovery_end_timeline from pg_control_recovery())) as control_timeline,
        (select sender_host from pg_stat_wal_receiver where status = 'streaming') as streaming_from,
        current_setting('recovery_min_apply_delay') <> '0' as delayed,
-       (select min(application_name) from pg_stat_activity where application_name like 'Patroni%') as manager_seen
+       (select min(application_name) from pg_stat_activity where application_name like 'Patroni%') as manager_seen,
+       nullif(current_setting('synchronous_standby_names'), '') as waits_for
 from (select pg_is_in_recovery() as in_recovery) as node";
 
 const PEERS: &str = "
@@ -129,9 +132,13 @@ select application_name, state = 'streaming' as streaming, sync_state in ('sync'
        flush_lsn::text, replay_lsn::text, (extract(epoch from replay_lag) * 1000)::int8 as replay_lag
 from pg_stat_replication where application_name is not null order by application_name";
 
-/// The newest timeline that a standby holds WAL of. A statement of its own: PostgreSQL looks at the right to call a function
+/// The newest timeline that a standby holds WAL of, and whose history it has: of one that it was rewound away from, WAL may be left,
+/// and no history. A statement of its own: PostgreSQL looks at the right to call a function
 /// before it knows whether it will be called, so beside the others it would take them all down with it.
-const HELD: &str = "select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'";
+const HELD: &str = "
+with files as (select name from pg_ls_waldir())
+select max(substr(name, 1, 8)) from files where name ~ '^[0-9A-F]{24}$'
+   and (name like '00000001%' or exists (select from files as history where history.name = substr(files.name, 1, 8) || '.history'))";
 
 /// Reads a node. Every statement takes one round trip: none is prepared first.
 ///
@@ -141,12 +148,15 @@ pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::R
     within(patience, async {
         let row = &client.query_typed_one(LOOK, &[]).await.map_err(in_words)?;
         let in_recovery: bool = row.try_get("in_recovery")?;
-        let role = if in_recovery {
-            standby(row)?
+        // Sent one behind the other, so that both answers take one round trip.
+        let (peers, held) =
+            tokio::join!(peers(client), async { if in_recovery { if_allowed(client.query_typed_one(HELD, &[]).await) } else { Ok(None) } });
+        let (peers, held) = (peers?, held?);
+        let (role, cascade) = if in_recovery {
+            (standby(row)?, peers)
         } else {
-            NodeRole::Primary { flushed: lsn(row, "flushed")?.context("a primary without a flush position")?, peers: peers(client).await? }
+            (NodeRole::Primary { flushed: lsn(row, "flushed")?.context("a primary without a flush position")?, peers }, Vec::new())
         };
-        let held = if in_recovery { if_allowed(client.query_typed_one(HELD, &[]).await)? } else { None };
         let timeline = timeline(row, held.as_ref())?;
         Ok(NodeReading {
             at,
@@ -158,6 +168,8 @@ pub async fn look(client: &Client, at: Instant, patience: Duration) -> anyhow::R
             connections: u32::try_from(row.try_get::<_, i64>("connections")?)?,
             connections_max: u32::try_from(row.try_get::<_, i32>("connections_max")?)?,
             manager_seen: row.try_get("manager_seen")?,
+            waits_for: row.try_get("waits_for")?,
+            cascade,
         })
     })
     .await
@@ -188,7 +200,10 @@ fn timeline(row: &Row, held: Option<&Row>) -> anyhow::Result<u32> {
     }
     let receiver: Option<i32> = row.try_get("receiver_timeline")?;
     let control: i32 = row.try_get("control_timeline")?;
-    Ok(u32::try_from(receiver.unwrap_or(control).max(control))?.max(of_file(held.map(|held| held.try_get(0)).transpose()?.flatten())?.unwrap_or(0)))
+    let known = u32::try_from(receiver.unwrap_or(control).max(control))?;
+    // What it receives now says it; what lies about matters while nobody sends.
+    let held = of_file(held.filter(|_| receiver.is_none()).map(|held| held.try_get(0)).transpose()?.flatten())?;
+    Ok(known.max(held.unwrap_or(0)))
 }
 
 /// What was answered; nothing where the role may not ask. Which rights it lacks is told by `rights`, not by what fails.
@@ -317,20 +332,6 @@ pub async fn allow_writes(client: &Client) -> anyhow::Result<()> {
 /// A checkpoint, now.
 pub async fn checkpoint(client: &Client) -> anyhow::Result<()> {
     client.batch_execute("checkpoint").await.map_err(in_words)
-}
-
-/// Makes a physical replication slot, where it is not there yet.
-pub async fn ensure_slot(client: &Client, slot: &str) -> anyhow::Result<()> {
-    let statement =
-        "select pg_create_physical_replication_slot($1::text) where not exists (select from pg_replication_slots where slot_name = $1::text)";
-    client.execute(statement, &[&slot]).await.map_err(in_words)?;
-    Ok(())
-}
-
-/// Drops the slots nobody uses: on a node that was a primary they would keep WAL for ever.
-pub async fn drop_idle_slots(client: &Client) -> anyhow::Result<u64> {
-    let statement = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active and slot_type = 'physical'";
-    client.execute(statement, &[]).await.map_err(in_words)
 }
 
 /// Writes a proof row, as a client would.

@@ -133,7 +133,7 @@ impl Bare {
                 postgres::checkpoint(client).await?;
                 agent.rewind(node.id, &Source { source: upstream.clone(), timeout_ms: SLOWLY }).await?;
             }
-            postgres::ensure_slot(client, &node.slot()).await?;
+            postgres::slots::ensure_slot(client, &node.slot()).await?;
             agent.follow(node.id, &Follow { upstream: upstream.clone(), slot: Some(node.slot()), timeout_ms: SLOWLY }).await?;
         }
         self.nodes.wait_for_streaming(to, 2).await?;
@@ -146,7 +146,7 @@ impl Bare {
                 Ok(client) => break client,
             }
         };
-        postgres::drop_idle_slots(&back).await?;
+        postgres::slots::drop_idle_slots(&back, &[]).await?;
         Ok(())
     }
 }

@@ -9,14 +9,20 @@ use super::{
 };
 use crate::{
     agent::orders,
-    agent::wire::{Follow, FollowOutcome, LossQuestion, RewindOutcome, Source, Start, Stop, StopMode},
-    connect::{agent::Agent, postgres},
+    agent::wire::{Follow, FollowOutcome, Start, Stop, StopMode},
+    connect::{
+        agent::Agent,
+        postgres::{
+            self,
+            slots::{self, SlotWas},
+        },
+    },
     connections::{Connections, Router},
     desk::Desk,
 };
 use anyhow::{Context, bail};
 use engine::{
-    databases::{Lsn, NodeReading, NodeRole},
+    databases::{Lsn, NodeReading, NodeRole, Slot},
     estate::Cluster,
     failover::{Action, FenceMeans, Measured, Mode, Operation},
     id::NodeId,
@@ -125,6 +131,9 @@ impl Hands for Acting {
             Action::ProveWriteOn { node } => self.prove_write_on(&cluster, node, operation).await,
             Action::ProveNotWritable { node } => self.prove_not_writable(&cluster, node, timeout).await,
             Action::ProveStreaming { nodes, upstream } => self.prove_streaming(&cluster, nodes, upstream).await,
+            Action::RestoreSynchronous { node, standbys, confirm } => {
+                self.restore_synchronous(&cluster, node, standbys, *confirm, operation, timeout).await
+            }
         }
     }
 }
@@ -157,6 +166,7 @@ impl Acting {
     }
 
     async fn check_target(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
+        self.check_durability(cluster, node).await?;
         let reading = self.read(cluster, node).await?;
         match &reading.role {
             NodeRole::Primary { .. } => bail!("{node} is a primary already"),
@@ -231,7 +241,7 @@ impl Acting {
         let client = self.client(cluster, target).await?;
         let replayed = until!(QUICK, postgres::replayed(client).await?.filter(|replayed| *replayed > end));
         let said = format!("{target} has replayed {replayed}, beyond the last checkpoint of {source} at {end}: it holds every byte");
-        let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
+        let none = Measured::nothing_lost();
         Ok(Done { said, loss: Some(none) })
     }
 
@@ -272,11 +282,13 @@ impl Acting {
         if let Some(why) = operation.plan.database().and_then(|change| change.missed_by(reading.timeline)) {
             bail!("{node} is not promoted: {why}");
         }
+        let inherited = self.wait_for_nobody(cluster, node).await?;
         let client = self.client(cluster, node).await?;
         postgres::promote(client, timeout.as_std().saturating_sub(began.elapsed())).await?;
         until!(QUICK, (!postgres::is_in_recovery(client).await?).then_some(()));
         let fork = postgres::replayed(client).await?.map_or_else(|| "an unknown position".to_owned(), |lsn| lsn.to_string());
-        Ok(Done::because(format!("{node} left recovery; its own history begins at {fork}")))
+        let inherited = inherited.map(|names| format!("; it had inherited to wait for {names}, and waits for nobody now")).unwrap_or_default();
+        Ok(Done::because(format!("{node} left recovery; its own history begins at {fork}{inherited}")))
     }
 
     async fn verify_writable(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
@@ -326,70 +338,26 @@ impl Acting {
 
     async fn follow(&mut self, cluster: &Cluster, node: &NodeId, upstream: &NodeId, timeout: Span) -> anyhow::Result<String> {
         self.clients.remove(node);
-        let slot = slot_of(node);
-        postgres::ensure_slot(self.client(cluster, upstream).await?, &slot).await.with_context(|| format!("the slot for {node} on {upstream}"))?;
-        let order = Follow { upstream: upstream.to_string(), slot: Some(slot), timeout_ms: timeout.as_millis() };
+        let renewed = match self.ensure_slot(cluster, node, upstream).await? {
+            SlotWas::Lost => "; its slot had lost WAL and was made anew",
+            SlotWas::There | SlotWas::Missing => "",
+        };
+        let order = Follow { upstream: upstream.to_string(), slot: Some(Slot::name_for(node)), timeout_ms: timeout.as_millis() };
         let following = self.agent(cluster, node)?.follow(node.as_str(), &order).await?;
         if following.outcome == FollowOutcome::Started {
             // Its host reaches it already; the way from here may open a moment later.
             until!(CALM, Self::tried(self.client(cluster, node).await.map(|_| ())));
             // It may have been a primary: the slots it kept for others would hold back WAL for ever.
-            let dropped = postgres::drop_idle_slots(self.client(cluster, node).await?).await?;
-            // It must not refuse writes when it is promoted again.
+            let keep = self.slots_in_use(cluster, node);
             let client = self.client(cluster, node).await?;
+            let dropped = slots::drop_idle_slots(client, &keep).await?;
+            // It must not refuse writes when it is promoted again.
             if postgres::was_told_to_refuse_writes(client).await? {
                 postgres::allow_writes(client).await?;
             }
-            return Ok(format!("{node} was started as a standby of {upstream}, {dropped} idle slots dropped"));
+            return Ok(format!("{node} was started as a standby of {upstream}, {dropped} idle slots dropped{renewed}"));
         }
-        Ok(format!("{node} was told to follow {upstream}"))
-    }
-
-    async fn measure_loss(&mut self, cluster: &Cluster, source: &NodeId, target: &NodeId, timeline: u32, timeout: Span) -> anyhow::Result<Done> {
-        // Where the target was promoted is where it left the source's history only if it came from there directly.
-        let now = self.read(cluster, target).await?.timeline;
-        if now != timeline + 1 {
-            bail!("not measured: {source} wrote on timeline {timeline}, {target} is on {now}, so there was another promotion in between");
-        }
-        let fork = postgres::replayed(self.client(cluster, target).await?).await?;
-        let fork =
-            fork.with_context(|| format!("{target} does not say where its history left that of {source} (it has restarted since its promotion)"))?;
-        let question = LossQuestion { timeline, lsn: fork.to_string(), timeout_ms: timeout.as_millis() };
-        let loss = self.agent(cluster, source)?.loss(source.as_str(), &question).await?;
-        let measured = Measured {
-            recovery_time: None,
-            lost_bytes: Some(loss.bytes_after),
-            lost_transactions: Some(loss.commits_after),
-            lost_span: (loss.commits_after == 0).then_some(Span::ZERO),
-        };
-        let said = format!(
-            "{source} wrote up to {}; {target} left its history at {fork}: {} bytes with {} committed transactions are not on {target}",
-            loss.end_lsn, loss.bytes_after, loss.commits_after
-        );
-        Ok(Done { said, loss: Some(measured) })
-    }
-
-    async fn rewind(&mut self, cluster: &Cluster, node: &NodeId, from: &NodeId, timeout: Span) -> anyhow::Result<Done> {
-        let order = Source { source: from.to_string(), timeout_ms: timeout.as_millis() / 2 };
-        let why = match self.agent(cluster, node)?.rewind(node.as_str(), &order).await {
-            Ok(rewound) => {
-                return Ok(Done::because(match rewound.outcome {
-                    RewindOutcome::Rewound => format!("pg_rewind took {node} back to the common history with {from} in {} ms", rewound.took_ms),
-                    RewindOutcome::NotRequired => format!("pg_rewind says {node} never left the history of {from}; streaming will prove it"),
-                }));
-            }
-            Err(error) => error.to_string(),
-        };
-        let rebuilt = self
-            .agent(cluster, node)?
-            .rebuild(node.as_str(), &order)
-            .await
-            .with_context(|| format!("pg_rewind did not work ({why}), and neither did a fresh copy"))?;
-        Ok(Done::because(format!(
-            "pg_rewind did not work ({why}); {node} was copied anew from {from} in {} ms, the old folder is kept as {}",
-            rebuilt.took_ms,
-            rebuilt.kept.unwrap_or_else(|| "nothing".to_owned())
-        )))
+        Ok(format!("{node} was told to follow {upstream}{renewed}"))
     }
 
     /// Streaming on the upstream's timeline, seen from both ends.
@@ -402,11 +370,23 @@ impl Acting {
         Ok(Done::because(said.join("; ")))
     }
 
-    /// The node's reading, if it streams from `upstream` on its timeline now.
-    async fn streams(&mut self, cluster: &Cluster, node: &NodeId, upstream: &NodeId) -> anyhow::Result<Option<NodeReading>> {
+    /// The slots of those that stream from `node` although it is a standby: they come back to it.
+    fn slots_in_use(&self, cluster: &Cluster, node: &NodeId) -> Vec<String> {
+        let picture = self.desk.picture();
+        let reading = picture.observed.clusters.get(&cluster.id).and_then(|view| view.node(node)?.reading.as_ref());
+        let cascade = reading.map(|reading| reading.cascade.as_slice()).unwrap_or_default();
+        cluster
+            .nodes
+            .iter()
+            .filter(|other| cascade.iter().any(|peer| peer.name == other.id.as_str()))
+            .map(|other| Slot::name_for(&other.id))
+            .collect()
+    }
+
+    /// The node's reading, if it streams from `upstream` on its timeline now. The upstream may be a standby itself.
+    pub(super) async fn streams(&mut self, cluster: &Cluster, node: &NodeId, upstream: &NodeId) -> anyhow::Result<Option<NodeReading>> {
         let leading = self.read(cluster, upstream).await?;
-        let NodeRole::Primary { peers, .. } = &leading.role else { bail!("{upstream} is not a primary") };
-        let listed = peers.iter().any(|peer| peer.name == node.as_str() && peer.streaming);
+        let listed = leading.downstream().iter().any(|peer| peer.name == node.as_str() && peer.streaming);
         let own = Self::tried(self.read(cluster, node).await);
         Ok(own.filter(|own| listed && own.timeline == leading.timeline && own.system_identifier == leading.system_identifier))
     }
@@ -415,9 +395,4 @@ impl Acting {
     pub(super) fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
         result.inspect_err(|error| tracing::debug!(error = format!("{error:#}"), "not there yet")).ok()
     }
-}
-
-/// Slot names allow no hyphens.
-fn slot_of(node: &NodeId) -> String {
-    node.as_str().replace('-', "_")
 }

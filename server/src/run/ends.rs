@@ -30,7 +30,7 @@ impl Acting {
     /// is looked for again while the target may still be replaying what it has received.
     pub(super) async fn holds_all(&mut self, cluster: &Cluster, ends: Ends<'_>, timeout: Span) -> anyhow::Result<Done> {
         let Ends { source, target, timeline, confirmed_by } = ends;
-        let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
+        let none = Measured::nothing_lost();
         let mut before: Option<(Lsn, Instant)> = None;
         loop {
             let reading = self.read(cluster, target).await?;

@@ -73,7 +73,7 @@ impl Acting {
             tokio::time::sleep(BETWEEN_LOOKS).await;
             held = self.held(cluster, &target).await?;
         }
-        let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), recovery_time: None };
+        let none = Measured { lost_bytes: Some(0), lost_transactions: Some(0), lost_span: Some(Span::ZERO), ..Measured::default() };
         Ok(Done { said: format!("{said}; {target} holds all of it"), loss: Some(none) })
     }
 

@@ -14,7 +14,8 @@ pub(super) fn start(estate: &Estate, connections: &Connections, sender: &Sender<
     for cluster in &estate.clusters {
         for node in &cluster.nodes {
             let Some(address) = connections.nodes.get(&(cluster.id.clone(), node.id.clone())) else { continue };
-            let mut reader = Reader::new(address.clone(), cluster.manager, connections.agents.get(&node.region).cloned());
+            let reader = Reader::new(address.clone(), cluster.manager, connections.agents.get(&node.region).cloned());
+            let mut reader = reader.of_commits_that_wait(estate.synchronous_of(cluster, &node.id));
             let (cluster, node, sender) = (cluster.id.clone(), node.id.clone(), sender.clone());
             tokio::spawn(async move {
                 let mut beat = tokio::time::interval(PACE);

@@ -2,7 +2,10 @@
 
 use crate::node::Node;
 use chrono::Utc;
-use engine::{databases::MissingRight, estate::Manager};
+use engine::{
+    databases::MissingRight,
+    estate::{Manager, Synchronous},
+};
 use server::connect::postgres::{Reader, rights};
 use std::time::Duration;
 
@@ -12,7 +15,9 @@ pub async fn documented(node: &Node) {
     let (_, section) = readme.split_once("```sql\n").expect("the README has the statements");
     let (statements, _) = section.split_once("```").unwrap();
     let statements = statements.replace("'…'", "'secret'");
-    let statements = if node.version().await < 15_00_00 { statements.replace("pg_monitor, pg_checkpoint", "pg_monitor") } else { statements };
+    let no_parameter = |line: &&str| !line.starts_with("GRANT ALTER SYSTEM ON PARAMETER");
+    let older = || statements.replace("pg_monitor, pg_checkpoint", "pg_monitor").lines().filter(no_parameter).collect::<Vec<_>>().join("\n");
+    let statements = if node.version().await < 15_00_00 { older() } else { statements };
     node.run(&[&statements]).await;
 }
 
@@ -94,6 +99,46 @@ async fn where_patroni_runs_a_node_watching_and_proving_writes_is_all_that_is_as
         node.run(&[&right.grant]).await;
     }
     assert_eq!(missing().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_takes_to_say_whom_commits_wait_for_is_asked_for_where_they_are_to_wait() {
+    let node = Node::with("").await;
+    documented(&node).await;
+    let grants_parameters = node.version().await >= 15_00_00;
+    let parameter = if grants_parameters { "ALTER SYSTEM on the parameter synchronous_standby_names for lifeboat" } else { "SUPERUSER" };
+    let lacks = async |declared: Option<Synchronous>| {
+        let mut reader = Reader::new(node.address("lifeboat"), Manager::Lifeboat, None).of_commits_that_wait(declared);
+        reader
+            .read(Utc::now())
+            .await
+            .unwrap()
+            .rights
+            .unwrap()
+            .into_iter()
+            .filter(|right| right.without.starts_with("whom commits wait for"))
+            .collect::<Vec<_>>()
+    };
+    let declared = || Some(Synchronous { confirm: 1, among: Vec::new() });
+    if grants_parameters {
+        assert_eq!(lacks(declared()).await, []);
+        node.run(&["revoke alter system on parameter synchronous_standby_names from lifeboat"]).await;
+    }
+    node.run(&["revoke execute on function pg_reload_conf() from lifeboat"]).await;
+    assert_eq!(lacks(None).await, [], "commits wait for nobody, and are not to");
+    let missing = lacks(declared()).await;
+    let [set, reload] = missing.as_slice() else { panic!("{missing:?}") };
+    assert!(set.right.starts_with(parameter) && reload.right == "EXECUTE on pg_reload_conf() for lifeboat", "{missing:?}");
+    // A node that has it set, whatever is declared: its first write would hang once it is promoted.
+    let set_to = "alter system set synchronous_standby_names = 'one'";
+    node.run(&["set synchronous_commit = local", set_to, "select pg_reload_conf()"]).await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while lacks(None).await.len() != 2 {
+        assert!(std::time::Instant::now() < deadline, "it is asked for where it is set: {:?}", lacks(None).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    node.run(&["alter system reset synchronous_standby_names", "select pg_reload_conf()", &set.grant, &reload.grant]).await;
+    assert_eq!(lacks(declared()).await, [], "what grants it is given with it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,6 +142,8 @@ pub fn reading(node: &str, at: Instant) -> NodeReading {
         connections: 5,
         connections_max: 100,
         manager_seen: None,
+        waits_for: None,
+        cascade: Vec::new(),
     }
 }
 

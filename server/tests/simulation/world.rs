@@ -287,6 +287,8 @@ impl World {
             connections: 5,
             connections_max: 100,
             manager_seen: None,
+            waits_for: None,
+            cascade: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::connect::agent::Agent;
 use anyhow::Context;
 use engine::{
     databases::{CatalogReading, Detail, MissingRight},
-    estate::Manager,
+    estate::{Manager, Synchronous},
     time::Instant,
 };
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub struct Reader {
     manager: Manager,
     /// Who knows the name of the role that standbys stream as: absent where no agent is set up, and none is ever told to stream.
     agent: Option<Agent>,
+    /// Whom commits are declared to wait for: without a right to say so that is not kept.
+    declared: Option<Synchronous>,
     client: Option<Client>,
     streaming: Option<String>,
     /// The rights as last read, and for how many rounds yet they are taken for what they were.
@@ -39,7 +41,13 @@ const ROUNDS_PER_RIGHTS: u32 = 3;
 impl Reader {
     /// `agent` is the one of the node's region: it keeps no node that Patroni runs.
     pub fn new(address: Address, manager: Manager, agent: Option<Agent>) -> Self {
-        Self { address, manager, agent: agent.filter(|_| manager == Manager::Lifeboat), client: None, streaming: None, rights: None }
+        let agent = agent.filter(|_| manager == Manager::Lifeboat);
+        Self { address, manager, agent, declared: None, client: None, streaming: None, rights: None }
+    }
+    /// The same for a node of a cluster whose commits are declared to wait.
+    #[must_use]
+    pub fn of_commits_that_wait(self, declared: Option<Synchronous>) -> Self {
+        Self { declared, ..self }
     }
 
     /// One look. Details that fail say so in their place.
@@ -71,7 +79,7 @@ impl Reader {
         let (rounds, rights) = match self.rights.take() {
             Some((rounds, rights)) if rounds > 0 => (rounds - 1, rights),
             _ => {
-                let own = detail(rights::missing(client, version, self.manager).await);
+                let own = detail(rights::missing(client, version, self.manager, self.declared.as_ref()).await);
                 (ROUNDS_PER_RIGHTS - 1, Rights { own, streaming: detail(self.streaming_rights().await) })
             }
         };

@@ -1,8 +1,11 @@
 //! Which rights the roles of Lifeboat lack on a node, by what PostgreSQL itself says: what does not work without each, and
 //! the statement that grants it. One place for all of them: what an operation needs stands here beside why it needs it.
 
-use super::in_words;
-use engine::{databases::MissingRight, estate::Manager};
+use super::{durability, in_words};
+use engine::{
+    databases::MissingRight,
+    estate::{Manager, Synchronous},
+};
 use tokio_postgres::Client;
 
 /// From here on a role may be given CHECKPOINT without being a superuser.
@@ -24,14 +27,17 @@ const REWIND: [&str; 4] = [
 ///
 /// # Errors
 /// What PostgreSQL said: then nothing is known of the rights.
-pub async fn missing(client: &Client, version: i32, manager: Manager) -> anyhow::Result<Vec<MissingRight>> {
+pub async fn missing(client: &Client, version: i32, manager: Manager, declared: Option<&Synchronous>) -> anyhow::Result<Vec<MissingRight>> {
     let checkpoint = if version < GRANTS_CHECKPOINT { "rolsuper" } else { "pg_has_role('pg_checkpoint', 'usage')" };
+    let may_set = durability::may_set(version);
     let statement = format!(
         "select quote_ident(current_user) as role, current_database()::text as database, rolsuper or rolreplication as replication,
                 pg_has_role('pg_monitor', 'usage') as monitor, pg_has_role('pg_read_all_stats', 'usage') as stats,
                 has_function_privilege('pg_ls_waldir()', 'execute') as waldir,
                 has_function_privilege('pg_ls_archive_statusdir()', 'execute') as archive_status,
                 has_function_privilege('pg_promote(boolean, integer)', 'execute') as promote, {checkpoint} as checkpoint,
+                current_setting('synchronous_standby_names') <> '' as waits, {may_set} as may_set,
+                has_function_privilege('pg_reload_conf()', 'execute') as reload,
                 to_regnamespace('lifeboat') is not null as has_schema,
                 coalesce(has_schema_privilege(to_regnamespace('lifeboat'), 'usage')
                      and has_schema_privilege(to_regnamespace('lifeboat'), 'create'), false) as schema,
@@ -90,6 +96,22 @@ pub async fn missing(client: &Client, version: i32, manager: Manager) -> anyhow:
                 ("membership in pg_checkpoint", format!("GRANT pg_checkpoint TO {role};"))
             };
             lacking.add(right, "no node can rejoin: pg_rewind is wrong until the new primary has written a checkpoint", grant);
+        }
+        // Where commits wait for nobody, and are not to, it is not needed.
+        if has("waits")? || declared.is_some() {
+            let effect = "whom commits wait for cannot be told after a move, and a standby that inherited it is not promoted";
+            if !has("may_set")? {
+                let (right, grant) = if version < durability::GRANTS_PARAMETERS {
+                    ("SUPERUSER, which ALTER SYSTEM takes before PostgreSQL 15,", format!("ALTER ROLE {role} SUPERUSER;"))
+                } else {
+                    let grant = format!("GRANT ALTER SYSTEM ON PARAMETER synchronous_standby_names TO {role};");
+                    ("ALTER SYSTEM on the parameter synchronous_standby_names", grant)
+                };
+                lacking.add(right, effect, grant);
+            }
+            if !has("reload")? {
+                lacking.add("EXECUTE on pg_reload_conf()", effect, format!("GRANT EXECUTE ON FUNCTION pg_reload_conf() TO {role};"));
+            }
         }
         if !has("replication")? {
             let effect = "replication slots can be neither made nor dropped, so no node can be told to follow another one";

@@ -1,0 +1,9 @@
+//! Failovers, switchovers and rejoins on real PostgreSQL: three nodes in two regions behind HAProxy, kept by real host agents
+//! (`lab up`), watched and moved by the real watchers and the real executor. Each test has a lab of its own.
+
+mod cascade;
+mod faults;
+mod history;
+mod place;
+mod slots;
+mod synchronous;
