@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod loss;
 pub mod observer;
 pub mod orders;
+pub mod pooler;
 pub mod processes;
 pub mod rebuild;
 pub mod refusal;
@@ -70,6 +71,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         tokio::spawn(observer::Observer::new(&region, settings)?.run());
     }
     let agent = Arc::new(routes::Agent::new(config)?);
+    agent.keep_poolers();
     println!("lifeboat agent of {region} on {listen}");
     axum::serve(listener, routes::router(agent)).with_graceful_shutdown(told_to_stop()?).await.context("the agent's HTTP server failed")
 }

@@ -8,11 +8,12 @@ use crate::{
     databases::{self, Candidate, Clash, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
     estate::{Cluster, Detection, Estate, Manager},
     health::Health,
-    id::{NodeId, RegionId},
+    id::{NodeId, PoolerId, RegionId},
     patroni::{self, PatroniView},
     time::{Instant, Span},
 };
 
+mod poolers;
 mod unattended;
 
 /// What a plan is put together in.
@@ -38,6 +39,10 @@ pub struct Facts<'a> {
     pub agents: &'a dyn Fn(&NodeId) -> Result<(), String>,
     /// Per region: why no node there may take over, however well it is.
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
+    /// Per pooler: it can be told something now, or why it cannot.
+    pub poolers: &'a dyn Fn(&PoolerId) -> Result<(), String>,
+    /// Whether every pooler is known to let its clients through, to this node where it follows nodes.
+    pub poolers_right: &'a dyn Fn(&NodeId) -> bool,
     /// The router answers now, or why it does not.
     pub router: Result<(), &'a str>,
     /// The last promotion by an operation.
@@ -185,6 +190,7 @@ fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     plan.blockers.extend(facts.two_writable());
     plan.blockers.extend(facts.leader_unknown());
     plan.blockers.extend(facts.router_blocker());
+    plan.blockers.extend(facts.silent_poolers());
     match facts.view.primary() {
         None => plan.blockers.push(Blocker::NoPrimary),
         Some(primary) => {
@@ -200,22 +206,27 @@ fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     facts.choose(&mut plan, wish, Urgency::Planned { lag_tolerance: facts.estate.lag_tolerance_of(facts.cluster) });
     if let (Some(source), Some(target)) = (plan.source.clone(), plan.target.clone()) {
         plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
-        plan.steps = switchover_steps(&source, &target, facts.others(&[&source, &target]));
+        plan.steps = switchover_steps(&facts, &source, &target);
     }
     plan
 }
 
 /// Order of row 55: stop writes, positions equal, promote, verify, route, repoint.
-fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+fn switchover_steps(facts: &Facts<'_>, source: &NodeId, target: &NodeId) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
-    let mut steps = vec![
-        Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
+    let siblings = facts.others(&[source, target]);
+    let mut steps = vec![Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate)];
+    steps.extend(facts.pause());
+    steps.extend([
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
         Step::new(Action::StopNode { node: source.clone() }, PATIENT, Compensate).undone_by(Action::StartNode { node: source.clone() }),
         Step::new(Action::CatchUp { source: source.clone(), target: target.clone() }, Span::from_secs(30), Compensate),
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
-    ];
-    steps.extend(take_over_steps(target));
+    ]);
+    let [verify, open, prove] = take_over_steps(target);
+    steps.extend([verify, open]);
+    steps.extend(facts.let_through(target, QUICK, GoOn));
+    steps.push(prove);
     if !siblings.is_empty() {
         steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
     }
@@ -223,6 +234,7 @@ fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Vec<NodeId>) -> 
     let mut all = siblings;
     all.push(source.clone());
     steps.push(Step::new(Action::ProveStreaming { nodes: all, upstream: target.clone() }, PATIENT, GoOn));
+    steps.extend(facts.prove_through(target, StandInDoubt));
     steps
 }
 
@@ -269,7 +281,7 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
     };
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
     let by = fence_means(facts, primary, &target, &mut plan);
-    plan.steps = failover_steps(primary, by, &target, facts.others(&[&primary.node, &target]));
+    plan.steps = failover_steps(&facts, primary, by, &target);
     if asked == unattended::Asked::Nobody {
         unattended::relieve(&facts, &mut plan, primary, by, &target);
     }
@@ -281,31 +293,40 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
 fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Draft) -> FenceMeans {
     match (facts.agents)(&primary.node) {
         Ok(()) => FenceMeans::HostAgent,
-        Err(_) if facts.view.is_only_standby_to_confirm(target) => FenceMeans::RouterAndSynchronousStandby,
+        Err(_) if facts.view.is_only_standby_to_confirm(target) && facts.way_past_the_router().is_none() => FenceMeans::RouterAndSynchronousStandby,
         Err(why) => {
             let gone = primary.host.as_ref().filter(|host| host.state == HostState::Gone);
             let last = gone.map_or_else(String::new, |host| format!(" (its host last saw it gone at {})", host.at.format("%H:%M:%S")));
-            plan.blockers.push(Blocker::FenceUnproven {
-                node: primary.node.clone(),
-                why: format!("{why}{last}, and {target} is not the only standby that could confirm its commits"),
-            });
+            let past = facts.way_past_the_router().filter(|_| facts.view.is_only_standby_to_confirm(target));
+            let and = past.unwrap_or_else(|| format!("{target} is not the only standby that could confirm its commits"));
+            plan.blockers.push(Blocker::FenceUnproven { node: primary.node.clone(), why: format!("{why}{last}, and {and}") });
             FenceMeans::Overridden
         }
     }
 }
 
-fn failover_steps(primary: &NodeView, by: FenceMeans, target: &NodeId, siblings: Vec<NodeId>) -> Vec<Step> {
+fn failover_steps(facts: &Facts<'_>, primary: &NodeView, by: FenceMeans, target: &NodeId) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
     let source = &primary.node;
+    let siblings = facts.others(&[source, target]);
     // A host that was told to fence may do so later than it answers, and does not start the node again: there is no way back.
     let unfenced = if by == FenceMeans::HostAgent { StandInDoubt } else { Compensate };
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
+    ];
+    // Where no host proves that the source is gone, a pooler that leads to it is a way past the router.
+    steps.extend(match by {
+        FenceMeans::HostAgent => None,
+        FenceMeans::RouterAndSynchronousStandby => facts.cut(source, target, Compensate),
+        FenceMeans::Overridden => facts.cut(source, target, GoOn),
+    });
+    steps.extend([
         Step::new(Action::Fence { node: source.clone(), by }, Span::from_secs(30), unfenced),
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
-    ];
+    ]);
     steps.extend(take_over_steps(target));
+    steps.extend(facts.let_through(target, QUICK, GoOn));
     if !siblings.is_empty() {
         steps.push(Step::new(Action::Repoint { nodes: siblings.clone(), upstream: target.clone() }, PATIENT, GoOn));
     }
@@ -315,6 +336,7 @@ fn failover_steps(primary: &NodeView, by: FenceMeans, target: &NodeId, siblings:
     if !siblings.is_empty() {
         steps.push(Step::new(Action::ProveStreaming { nodes: siblings, upstream: target.clone() }, PATIENT, GoOn));
     }
+    steps.extend(facts.prove_through(target, GoOn));
     steps
 }
 
@@ -399,7 +421,7 @@ pub fn reroute(facts: Facts<'_>) -> Plan {
 }
 
 fn draft_reroute(facts: Facts<'_>) -> Draft {
-    use OnFailure::{Compensate, StandInDoubt};
+    use OnFailure::{Compensate, GoOn, StandInDoubt};
     let mut plan = facts.blank(OperationKind::Reroute);
     plan.loss = LossBound::Zero { because: ZeroLoss::MovesNoData };
     plan.blockers.extend(facts.two_writable());
@@ -413,14 +435,16 @@ fn draft_reroute(facts: Facts<'_>) -> Draft {
     if !primary.is_writable() {
         plan.blockers.push(Blocker::PrimaryNotWritable { node: node.clone(), why: primary.judgement.why.clone() });
     }
-    if facts.view.routed_to.as_ref().is_some_and(|routed| routed.nodes == [node.clone()]) {
+    if facts.view.routed_to.as_ref().is_some_and(|routed| routed.nodes == [node.clone()]) && (facts.poolers_right)(&node) {
         plan.blockers.push(Blocker::AlreadyThere);
     }
     plan.target = Some(node.clone());
     plan.steps = vec![
         Step::new(Action::VerifyWritable { node: node.clone() }, QUICK, Compensate),
         Step::new(Action::OpenRoute { node: node.clone() }, QUICK, StandInDoubt),
-        Step::new(Action::ProveWrite { node }, Span::from_secs(30), StandInDoubt),
     ];
+    plan.steps.extend(facts.let_through(&node, QUICK, GoOn));
+    plan.steps.push(Step::new(Action::ProveWrite { node: node.clone() }, Span::from_secs(30), StandInDoubt));
+    plan.steps.extend(facts.prove_through(&node, StandInDoubt));
     plan
 }

@@ -28,6 +28,7 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
         None => found.add(Severity::Unknown, None, Complaint::WritableUnknown { why: "no node was ever read".to_owned() }),
     }
     found.router();
+    found.poolers(picture.observed.clusters.get(&cluster.id));
     found.list
 }
 
@@ -42,7 +43,7 @@ pub(super) fn details_of(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
 
 pub(super) struct Found<'a> {
     pub(super) picture: &'a Picture,
-    cluster: &'a Cluster,
+    pub(super) cluster: &'a Cluster,
     pub(super) rule: Detection,
     list: Vec<Finding>,
 }

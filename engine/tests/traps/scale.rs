@@ -73,6 +73,7 @@ fn cluster(at: usize) -> Cluster {
         router: Some(Router { socket: "/run/x".to_owned(), backend: "b".to_owned(), address: "127.0.0.1:1".to_owned() }),
         manager: Default::default(),
         nodes: vec![node(REGIONS[0], DeclaredRole::Primary), node(REGIONS[1], DeclaredRole::Standby), node(REGIONS[2], DeclaredRole::Standby)],
+        poolers: Vec::new(),
     }
 }
 

@@ -246,8 +246,8 @@ fn put(observed: &mut Observations, sights: &Sights, subject: &Subject, target: 
             }
             observed.routers.insert(cluster.clone(), judgement);
         }
-        // In this world Lifeboat runs every cluster.
-        Subject::Patroni { .. } => {}
+        // In this world Lifeboat runs every cluster, and clients come through the routers.
+        Subject::Patroni { .. } | Subject::Pooler { .. } => {}
         Subject::Agent { region } => {
             observed.agents.insert(region.clone(), judgement);
         }
@@ -299,6 +299,7 @@ fn look(world: &mut World, subject: &Subject, now: Instant) -> (Outcome, Seen) {
             cluster => (Outcome::Good, Seen::Routed(cluster.route.iter().cloned().collect())),
         },
         Subject::Patroni { .. } => (failed("nobody runs Patroni here"), Seen::Nothing),
+        Subject::Pooler { .. } => (failed("there is no pooler here"), Seen::Nothing),
         Subject::Traffic { service } => match &world.controls[service] {
             control if control.silent => (failed("no answer"), Seen::Nothing),
             control => (Outcome::Good, Seen::Regions(control.on.clone())),
