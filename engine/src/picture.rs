@@ -423,11 +423,12 @@ impl Picture {
         let seen = self.observed.poolers.get(&(cluster.id.clone(), pooler.clone())).ok_or("it was never asked")?;
         seen.now_says(&self.estate.detection_of(cluster), self.now).map(|_| ())
     }
-    fn poolers_lead_to(&self, cluster: &Cluster, node: &NodeId) -> bool {
+    /// Whether no pooler is seen to keep its clients waiting, or to lead them elsewhere. One that is silent is complained of by itself.
+    pub fn poolers_lead_to(&self, cluster: &Cluster, node: &NodeId) -> bool {
         let rule = self.estate.detection_of(cluster);
         let right = |pooler: &Pooler| {
             let said = self.observed.poolers.get(&(cluster.id.clone(), pooler.id.clone())).and_then(|seen| seen.now_says(&rule, self.now).ok());
-            said.is_some_and(|said| !said.paused && (pooler.follows == Follows::Router || said.leads_to.as_ref() == Some(node)))
+            said.is_none_or(|said| !said.paused && (pooler.follows == Follows::Router || said.leads_to.as_ref() == Some(node)))
         };
         cluster.poolers.iter().all(right)
     }

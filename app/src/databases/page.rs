@@ -6,6 +6,7 @@ use super::{
     drawing::Drawing,
     nodes::Nodes,
     patroni::Patroni,
+    poolers::Poolers,
     standing::{Headline, Route, Shield},
     view::{ClusterPage, Offer},
 };
@@ -64,6 +65,7 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                 <Offers offers=page.offers.clone()/>
                 <Protection shield=page.protection.clone() now/>
                 <Routing route=page.route.clone() now/>
+                <Poolers poolers=page.poolers.clone()/>
                 {page.patroni.clone().map(|told| view! { <Patroni told now/> })}
             </div>
         </div>

@@ -41,7 +41,7 @@ pub struct Facts<'a> {
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
     /// Per pooler: it can be told something now, or why it cannot.
     pub poolers: &'a dyn Fn(&PoolerId) -> Result<(), String>,
-    /// Whether every pooler is known to let its clients through, to this node where it follows nodes.
+    /// Whether no pooler is seen to keep clients from this node.
     pub poolers_right: &'a dyn Fn(&NodeId) -> bool,
     /// The router answers now, or why it does not.
     pub router: Result<(), &'a str>,
@@ -445,6 +445,7 @@ fn draft_reroute(facts: Facts<'_>) -> Draft {
     ];
     plan.steps.extend(facts.let_through(&node, QUICK, GoOn));
     plan.steps.push(Step::new(Action::ProveWrite { node: node.clone() }, Span::from_secs(30), StandInDoubt));
-    plan.steps.extend(facts.prove_through(&node, StandInDoubt));
+    // A pooler that is gone is no reason to hold the cluster: its finding stays.
+    plan.steps.extend(facts.prove_through(&node, GoOn));
     plan
 }

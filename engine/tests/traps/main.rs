@@ -21,6 +21,7 @@ mod observers;
 mod operations;
 mod patroni;
 mod plans;
+mod poolers;
 mod realm;
 mod restraints;
 mod scale;

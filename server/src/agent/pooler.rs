@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What could not be ended is tried again so often.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// No order makes clients wait longer, whoever gives it.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
 /// One PgBouncer, and the wait it was told, if there is one.
 pub struct Pooler {
     pub settings: Settings,
@@ -84,6 +87,12 @@ impl Pooler {
 
     /// Writes down that clients will wait, before they do.
     fn begin(&self, lasts: Duration) -> Result<Wait, Refusal> {
+        if lasts > LONGEST_WAIT {
+            return Err(Refusal::bad_request(
+                format!("a pause of {} s is longer than any here", lasts.as_secs()),
+                format!("order at most {} s", LONGEST_WAIT.as_secs()),
+            ));
+        }
         let path = &self.settings.pause_file;
         note::write(path, &Note::of(Utc::now(), lasts)).map_err(|error| Refusal::io("write the note of a pause", path, &error))?;
         let wait = Wait { until: Instant::now() + lasts };

@@ -20,6 +20,8 @@ use tokio_postgres::{Client, NoTls, types::Type};
 
 /// How long a statement or a connection attempt may stay silent.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Behind PgBouncer: longer than any pause, which is no error to a client.
+const PATIENCE_IN_A_PAUSE: Duration = Duration::from_secs(40);
 /// How long the comparison at the end waits for a writable endpoint.
 const VERIFY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -199,6 +201,10 @@ impl Writer {
 
     /// `Err` only when the local record cannot be kept; then the measurement is worthless.
     async fn write_until_error(&mut self, client: &Client, pause: Duration) -> anyhow::Result<()> {
+        let patience = match self.through {
+            Through::Router => PATIENCE,
+            Through::Pooler => PATIENCE_IN_A_PAUSE,
+        };
         let insert = match tokio::time::timeout(PATIENCE, Insert::over(client, self.through)).await {
             Ok(Ok(insert)) => insert,
             Ok(Err(error)) => {
@@ -216,10 +222,10 @@ impl Writer {
             // In doubt from the moment it is sent: the run may be ended while the answer is under way.
             self.in_doubt.insert(number);
             let sent = Instant::now();
-            let problem = match tokio::time::timeout(PATIENCE, insert.execute(client, self.run, number)).await {
+            let problem = match tokio::time::timeout(patience, insert.execute(client, self.run, number)).await {
                 Ok(Ok(_)) => None,
                 Ok(Err(error)) => Some(words(&error)),
-                Err(_) => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
+                Err(_) => Some(format!("no answer within {} ms", patience.as_millis())),
             };
             if let Some(problem) = problem {
                 self.note(problem);

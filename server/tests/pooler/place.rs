@@ -56,7 +56,7 @@ pub fn plan(picture: &Picture, kind: OperationKind, node: Option<&str>) -> Plan 
 /// Whether every node is known to follow the primary, and every pooler was asked.
 pub fn well(picture: &Picture) -> bool {
     let asked = |pooler: &Pooler| says(picture, pooler.id.as_str()).is_some();
-    let (cluster, _) = picture.cluster(&users()).unwrap();
+    let Some((cluster, _)) = picture.cluster(&users()) else { return false };
     matches!(picture.protection(&users()), Some(Protection::Protected))
         && picture.is_settled(&Scope::Cluster(users()))
         && cluster.poolers.iter().all(asked)

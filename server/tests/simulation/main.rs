@@ -67,6 +67,8 @@ const FLOORS: &[(&str, u64)] = &[
     ("fences by the host", 2_000),
     ("fences by the router and the standby", 250),
     ("fences not proven, accepted by people", 150),
+    ("clients made to wait", 500),
+    ("clients let through", 500),
     ("the server is killed", 6_000),
     ("the journal could not be written", 500),
     ("operations resumed", 4_500),
