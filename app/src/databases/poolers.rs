@@ -42,7 +42,7 @@ impl PoolerWord {
             () => (Tone::Ok, "lets through"),
         };
         let waits = if says.clients_waiting > 0 {
-            format!("; {} clients wait, since {}", says.clients_waiting, says.longest_wait.rough())
+            format!("; {} clients wait, the first for {}", says.clients_waiting, says.longest_wait.rough())
         } else {
             String::new()
         };

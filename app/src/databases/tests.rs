@@ -72,12 +72,12 @@ fn what_a_pooler_says_stands_with_the_clients_and_a_wrong_one_is_offered_to_be_s
         (page.poolers[0].clone(), page.offers.iter().any(|offer| offer.does == "Set the route again"))
     };
     let (word, offered) = says(well.clone());
-    assert_eq!((word.tone, word.says.as_str(), offered), (Tone::Ok, "front at 10.2.0.7:6432 leads to pg-primary-east; it said so 0 ms ago", false));
+    assert_eq!((word.tone, word.says.as_str(), offered), (Tone::Ok, "front at 10.2.0.7:6432 leads to pg-primary-east; it said so 0s ago", false));
     let (word, offered) = says(PoolerReading { leads_to: Some(id(WEST)), ..well.clone() });
     assert_eq!((word.tone, word.word.as_str(), offered), (Tone::Lost, "leads elsewhere", true));
     let waits = PoolerReading { paused: true, clients_waiting: 3, longest_wait: Span::from_secs(4), ..well };
     let (word, _) = says(PoolerReading { paused_until: Some(now + Span::from_secs(9).as_delta()), ..waits.clone() });
-    assert!(word.tone == Tone::Watch && word.says.contains("3 clients wait, since 4 s"), "{word:?}");
+    assert!(word.tone == Tone::Watch && word.says.contains("3 clients wait, the first for 4s"), "{word:?}");
     let (word, offered) = says(waits);
     assert_eq!((word.tone, offered), (Tone::Lost, true), "nobody is known to end it");
 }

@@ -59,7 +59,7 @@ impl Pooler {
                     () = tokio::time::sleep_until(wait.until.into()) => {}
                 },
                 Some(wait) => {
-                    let _working = self.working.lock().await;
+                    let working = self.working.lock().await;
                     if self.wait() != Some(wait) {
                         continue;
                     }
@@ -67,6 +67,7 @@ impl Pooler {
                         Ok(()) => tracing::info!(pooler = self.settings.id, "its clients were let through: the time of the pause was over"),
                         Err(error) => {
                             tracing::warn!(pooler = self.settings.id, error, "a pause that is over could not be ended; trying again");
+                            drop(working);
                             tokio::time::sleep(AGAIN).await;
                         }
                     }

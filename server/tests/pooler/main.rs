@@ -8,7 +8,7 @@ use engine::{
     picture::Picture,
 };
 use place::{EAST, Lab, Server, WEST, Writer, plan, report, says, until, well};
-use server::agent::wire::Pause;
+use server::agent::wire::{Cut, Pause, Repoint};
 use std::time::{Duration, Instant};
 
 fn step(operation: &Operation, wanted: fn(&Action) -> bool) -> (StepState, String) {
@@ -95,6 +95,38 @@ async fn a_pause_ends_when_its_time_is_over_whoever_is_killed() {
     println!("the server was killed: {report}");
     assert_eq!((report["missing"].as_u64(), report["errors"].as_object().map(serde_json::Map::len)), (Some(0), Some(0)), "{report}");
     assert!(report["slowest_ms"].as_f64() > Some(15_000.0), "it did wait: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_is_cut_leads_to_nobody_who_writes_and_is_set_right_by_setting_the_route_again() {
+    let lab = Lab::up_with_direct().await;
+    let server = Server::start(&lab, lab.declares()).await;
+    server.until("all is well", well).await;
+    for peer in ["pg-standby-east' user='postgres", "pg-standby-west\nevil = host=x", ""] {
+        let refused = lab.agent().repoint_pooler("direct", &Repoint { peer: peer.to_owned() }, 2_000).await;
+        assert!(refused.unwrap_err().to_string().contains("no peer with this name"), "{peer:?}");
+    }
+    let open = lab.through_direct("in the middle").await;
+    open.batch_execute("begin; select 1").await.unwrap();
+    lab.agent().cut_pooler("direct", &Cut { peer: WEST.to_owned(), for_ms: 4_000 }, 2_000).await.unwrap();
+    assert!(open.batch_execute("commit").await.is_err(), "what was open ends at once");
+    let said = lab.agent().pooler("direct").await.unwrap();
+    assert_eq!((said.paused, said.leads_to.as_deref()), (true, Some(WEST)));
+    until("its agent lets clients through", async || (!lab.is_paused("direct").await).then_some(())).await;
+    let client = lab.through_direct("after the cut").await;
+    let in_recovery: bool = client.query_typed_one("select pg_is_in_recovery()", &[]).await.unwrap().get(0);
+    assert!(in_recovery, "nobody is led back to the node that was left");
+    let strayed = |picture: &Picture| {
+        picture
+            .findings()
+            .iter()
+            .any(|finding| matches!(&finding.complaint, Complaint::PoolerElsewhere { pooler, .. } if pooler.as_str() == "direct"))
+    };
+    server.until("it is missed", strayed).await;
+    let done = server.carry_out(OperationKind::Reroute, EAST, false).await;
+    assert_eq!((done.state, done.shortfalls().count()), (State::Succeeded, 0), "{:#?}", done.steps);
+    assert_eq!(lab.reached_by(&client).await, Some(format!("127.{}.1.10", lab.number)), "writes go to the east again");
+    server.until("nothing is amiss", |picture| !strayed(picture)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

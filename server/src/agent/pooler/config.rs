@@ -59,3 +59,37 @@ impl Pooler {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pooler(text: &str) -> Result<(), String> {
+        let text = format!("id = \"front\"\nconsole = \"/run\"\nport = 6432\ndatabase = \"users\"\npause_file = \"/x/front.paused\"\n{text}");
+        let mut lines: Vec<&str> = Vec::new();
+        // A later line for the same key takes the place of the one above.
+        for line in text.lines() {
+            lines.retain(|above| above.split(" = ").next() != line.split(" = ").next());
+            lines.push(line);
+        }
+        let pooler: Pooler = toml::from_str(&lines.join("\n")).map_err(|error| error.to_string())?;
+        pooler.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_and_paths_that_could_be_taken_for_something_else_are_refused() {
+        assert_eq!(pooler(""), Ok(()));
+        assert_eq!(pooler("nodes = { databases_file = \"/x/databases.ini\", server_database = \"app\" }"), Ok(()));
+        for wrong in [
+            r#"database = "users\"; SHUTDOWN; \"""#,
+            r#"database = "users\nevil""#,
+            r#"id = "../front""#,
+            r#"pause_file = "front.paused""#,
+            r#"nodes = { databases_file = "databases.ini", server_database = "app" }"#,
+            r#"nodes = { databases_file = "/x/databases.ini", server_database = "app' user='postgres" }"#,
+            r#"surprise = 1"#,
+        ] {
+            assert!(pooler(wrong).is_err(), "{wrong}");
+        }
+    }
+}
