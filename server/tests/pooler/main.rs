@@ -56,6 +56,9 @@ async fn a_planned_switchover_shows_clients_a_pause_and_no_error() {
     assert!(written.errors.is_empty() && written.acknowledged > 20, "{written:?}");
     assert_eq!(written.acknowledged, there, "no row is lost");
     let report = report(load);
+    for (step, record) in done.plan.steps.iter().zip(&done.steps) {
+        println!("{:?} {:?}", record.took(), step.action);
+    }
     println!("through the router: {report}\nto the nodes: {written:?}, {there} rows there");
     assert_eq!((report["missing"].as_u64(), report["errors"].as_object().map(serde_json::Map::len)), (Some(0), Some(0)), "{report}");
     assert!(report["acknowledged"].as_u64() > Some(20), "{report}");

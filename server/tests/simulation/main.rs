@@ -197,7 +197,7 @@ fn a_seed_is_one_history() {
 fn harm_that_is_done_on_purpose_is_found() {
     for harm in Harm::ALL {
         let found = Mutex::new(None);
-        play_all(0..600, Some(harm), |seed, outcome| {
+        play_all(0..3_000, Some(harm), |seed, outcome| {
             let noticed = outcome.breaches.iter().find(|breach| harm.breaks().contains(&breach.law)).map(|breach| (seed, breach.law));
             noticed.is_some_and(|noticed| found.lock().unwrap_or_else(PoisonError::into_inner).replace(noticed).is_none())
         });
