@@ -4,7 +4,7 @@ import { drill as test, expect } from "./journey.ts";
 import { cluster, isProtected, plan, reaches, sendApproval, standby } from "./moves.ts";
 
 for (const boundary of ["intended", "done"] as const) {
-  const steps = 11; // of a switchover in the lab
+  const steps = 14; // of a switchover in the lab
   test(`kill -9 of the server at every step of a switchover, ${boundary} @once`, async ({ dashboard, as }) => {
     test.setTimeout(steps * 60_000);
     const [olga, oskar] = [await as("olga"), await as("oskar")];
@@ -32,8 +32,8 @@ for (const boundary of ["intended", "done"] as const) {
   });
 }
 
-const FAILOVER_STEPS = 10; // of a failover in the lab
-for (const steps of [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]) {
+const FAILOVER_STEPS = 12; // of a failover in the lab
+for (const steps of [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]) {
   test(`kill -9 of the server at steps ${steps.join(", ")} of a failover, done @once`, async ({ lab, dashboard, as }) => {
     test.setTimeout(steps.length * 90_000);
     const [olga, oskar] = [await as("olga"), await as("oskar")];

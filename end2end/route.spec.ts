@@ -33,7 +33,7 @@ test("the router forgets a switchover in the middle of it: it is told again, and
   test.setTimeout(120_000);
   const [olga, oskar] = [await as("olga"), await as("oskar")];
   await dashboard.down();
-  await dashboard.start({ crashAt: "7:intended" }); // clients were sent to the west, and the server dies before it proves it
+  await dashboard.start({ crashAt: "9:intended" }); // clients were sent to the west, and the server dies before it proves it
   await isProtected(dashboard);
   const path = await plan(olga, "switchover", "pg-standby-west");
   await sendApproval(oskar, path);

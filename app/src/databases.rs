@@ -8,6 +8,7 @@ mod nodes;
 pub mod page;
 pub mod patroni;
 pub mod plan;
+pub mod poolers;
 pub mod standing;
 pub mod view;
 pub mod wal;

@@ -224,6 +224,7 @@ fn estate() -> Estate {
                 node(REPLICA, "us-east-1", "10.1.0.2", DeclaredRole::Replica),
                 node(WEST, "us-west-2", "10.2.0.1", DeclaredRole::Standby),
             ],
+            poolers: Vec::new(),
         }],
     }
 }

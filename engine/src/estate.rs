@@ -10,6 +10,7 @@ use std::fmt;
 
 mod detection;
 mod monitoring;
+mod pooler;
 #[cfg(feature = "toml")]
 mod reading;
 mod strategy;
@@ -17,6 +18,7 @@ mod synchronous;
 mod traffic;
 pub use detection::Detection;
 pub use monitoring::Monitoring;
+pub use pooler::{Follows, Pooler};
 #[cfg(feature = "toml")]
 pub use reading::EstateError;
 pub use strategy::{AtEnd, CommitWindow, FailoverMode, Replication, Strategy, StrategyKind};
@@ -238,6 +240,9 @@ pub struct Cluster {
     pub synchronous: Option<Synchronous>,
     #[serde(default, rename = "node")]
     pub nodes: Vec<Node>,
+    /// The PgBouncers that clients come through.
+    #[serde(default, rename = "pooler", skip_serializing_if = "Vec::is_empty")]
+    pub poolers: Vec<Pooler>,
 }
 
 /// Who starts, stops, promotes and rejoins the nodes of a cluster. There is never more than one.

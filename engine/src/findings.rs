@@ -8,7 +8,7 @@ use crate::{
     estate::Cluster,
     failover::State,
     health::Health,
-    id::{ClusterId, HookId, MonitoringId, NodeId, ObserverId, OperationId, RegionId, ServiceId},
+    id::{ClusterId, HookId, MonitoringId, NodeId, ObserverId, OperationId, PoolerId, RegionId, ServiceId},
     picture::Picture,
     restraints::Restraint,
     strategies,
@@ -22,6 +22,7 @@ mod declared;
 mod details;
 mod operations;
 mod platform;
+mod poolers;
 mod remedies;
 mod traffic;
 pub use operations::runs_to_acknowledge;
@@ -187,6 +188,15 @@ pub enum Complaint {
     RouteUnknown { why: String },
     #[error("the router does not answer: {why}")]
     RouterSilent { why: String },
+    #[error("the pooler {pooler} cannot be asked, so what its clients see is not known: {why}")]
+    PoolerSilent { pooler: PoolerId, why: String },
+    #[error(
+        "the pooler {pooler} is paused {}: {waiting} clients wait",
+        until.map_or_else(|| "and nobody is known to end that".to_owned(), |until| format!("and was to let its clients through at {}", until.format("%H:%M:%S UTC")))
+    )]
+    PoolerPaused { pooler: PoolerId, until: Option<Instant>, waiting: u32 },
+    #[error("the pooler {pooler} leads to {to}, the writable node is {writable}")]
+    PoolerElsewhere { pooler: PoolerId, to: String, writable: NodeId },
     #[error("Patroni, which runs the cluster, does not answer, so it cannot be asked for anything: {why}")]
     PatroniSilent { why: String },
     #[error("Patroni's leader is {}, and {writable} takes the writes by PostgreSQL's own word", leader.as_deref().unwrap_or("nobody"))]

@@ -81,6 +81,7 @@ slug!(/** A declared recovery strategy. */ StrategyId);
 slug!(/** A declared hook: programs that run before and after operations. */ HookId);
 slug!(/** A declared monitoring that is told of operations. */ MonitoringId);
 slug!(/** The name a person signs in with. */ AccountName);
+slug!(/** A declared PgBouncer. */ PoolerId);
 slug!(/** A place that probes and reports what it sees. */ ObserverId);
 
 impl ObserverId {

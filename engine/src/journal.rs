@@ -9,7 +9,7 @@ use crate::{
     failover::{Measured, Operation, Plan, StepState},
     findings::Severity,
     health::Health,
-    id::{AccountName, ChannelName, ClusterId, NodeId, ObserverId, OperationId, RegionId, Scope, ServiceId},
+    id::{AccountName, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
     notifications::IncidentKey,
     restraints::{Held, Restraint},
     time::{Instant, Span},
@@ -483,6 +483,11 @@ pub enum Subject {
     /// The Patroni that runs a cluster.
     Patroni {
         cluster: ClusterId,
+    },
+    /// A PgBouncer that clients of a cluster come through.
+    Pooler {
+        cluster: ClusterId,
+        pooler: PoolerId,
     },
     Agent {
         region: RegionId,

@@ -43,6 +43,7 @@ pub mod notifications;
 pub mod objectives;
 pub mod patroni;
 pub mod picture;
+pub mod poolers;
 pub mod restraints;
 pub mod shared;
 pub mod strategies;

@@ -6,7 +6,7 @@ use crate::{
     automation,
     databases::{ClusterView, Exclusion, NodeView, Protection},
     dependencies,
-    estate::{Cluster, Estate, Manager, Service},
+    estate::{Cluster, Estate, Follows, Manager, Pooler, Service},
     failover::{
         Blocker, Change, Mode, Operation, OperationKind, Plan, State, evacuation,
         planning::{self, Facts},
@@ -14,9 +14,10 @@ use crate::{
     },
     findings::{self, Finding},
     health::{Health, Judgement, Sample, Vote, healths},
-    id::{ClusterId, NodeId, ObserverId, OperationId, RegionId, Scope, ServiceId},
+    id::{ClusterId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
     journal::{Exposure, ObserverStanding, Records, Subject},
     patroni::PatroniView,
+    poolers::PoolerView,
     restraints::{Held, Restraint},
     shared::SharedMap,
     survey::{Shut, Survey},
@@ -38,6 +39,8 @@ pub struct Observations {
     pub endpoints: SharedMap<(ServiceId, RegionId), EndpointView>,
     pub agents: BTreeMap<RegionId, Judgement>,
     pub routers: BTreeMap<ClusterId, Judgement>,
+    /// What the PgBouncers say that clients come through.
+    pub poolers: SharedMap<(ClusterId, PoolerId), PoolerView>,
     /// What Patroni says of the clusters that it runs.
     pub patroni: SharedMap<ClusterId, PatroniView>,
     pub traffic: SharedMap<ServiceId, TrafficView>,
@@ -203,7 +206,9 @@ impl Picture {
         let mut regions = cluster.nodes.iter().filter_map(|node| self.estate.region(&node.region)).filter(|region| region.agent.is_some());
         let agents = regions.all(|region| known(self.observed.agents.get(&region.id)));
         let patroni = cluster.manager == Manager::Lifeboat || known(self.observed.patroni.get(id).map(|view| &view.judgement));
-        (nodes && router && patroni && agents) || Span::between(since, self.now) > self.estate.detection_of(cluster).window()
+        let asked = |pooler: &Pooler| known(self.observed.poolers.get(&(id.clone(), pooler.id.clone())).map(|view| &view.judgement));
+        let poolers = cluster.poolers.iter().all(asked);
+        (nodes && router && patroni && agents && poolers) || Span::between(since, self.now) > self.estate.detection_of(cluster).window()
     }
     /// Everything wrong with the estate and its state, worst first.
     pub fn findings(&self) -> Vec<Finding> {
@@ -235,6 +240,8 @@ impl Picture {
     fn with_facts(&self, cluster: &ClusterId, plan: impl FnOnce(Facts<'_>) -> Option<Plan>) -> Option<Plan> {
         let (cluster, view) = self.cluster(cluster)?;
         let agent = |node: &NodeId| self.agent_answers(cluster, node);
+        let pooler = |pooler: &PoolerId| self.pooler_answers(cluster, pooler);
+        let poolers_right = |node: &NodeId| self.poolers_lead_to(cluster, node);
         let router = self.observed.routers.get(&cluster.id);
         let survey = Survey::of(self);
         let shut = |region: &RegionId| match survey.shut(region)? {
@@ -247,6 +254,8 @@ impl Picture {
             view,
             agents: &agent,
             shut: &shut,
+            poolers: &pooler,
+            poolers_right: &poolers_right,
             router: match router {
                 Some(judgement) if judgement.health == Health::Ok => Ok(()),
                 Some(judgement) => Err(&judgement.why),
@@ -398,7 +407,7 @@ impl Picture {
             Subject::Node { cluster, node } => {
                 self.estate.cluster(cluster).and_then(|cluster| cluster.node(node)).is_some_and(|node| &node.region == region)
             }
-            Subject::Router { .. } | Subject::Patroni { .. } | Subject::Traffic { .. } => false,
+            Subject::Router { .. } | Subject::Patroni { .. } | Subject::Pooler { .. } | Subject::Traffic { .. } => false,
         })
     }
     /// Whether a service counts as down in a region and was seen well there just now.
@@ -410,6 +419,19 @@ impl Picture {
         self.observed.endpoints.get(&(service.clone(), region.clone())).is_some_and(|view| view.flapping)
     }
 
+    fn pooler_answers(&self, cluster: &Cluster, pooler: &PoolerId) -> Result<(), String> {
+        let seen = self.observed.poolers.get(&(cluster.id.clone(), pooler.clone())).ok_or("it was never asked")?;
+        seen.now_says(&self.estate.detection_of(cluster), self.now).map(|_| ())
+    }
+    /// Whether no pooler is seen to keep its clients waiting, or to lead them elsewhere. One that is silent is complained of by itself.
+    pub fn poolers_lead_to(&self, cluster: &Cluster, node: &NodeId) -> bool {
+        let rule = self.estate.detection_of(cluster);
+        let right = |pooler: &Pooler| {
+            let said = self.observed.poolers.get(&(cluster.id.clone(), pooler.id.clone())).and_then(|seen| seen.now_says(&rule, self.now).ok());
+            said.is_none_or(|said| !said.paused && (pooler.follows == Follows::Router || said.leads_to.as_ref() == Some(node)))
+        };
+        cluster.poolers.iter().all(right)
+    }
     fn agent_answers(&self, cluster: &Cluster, node: &NodeId) -> Result<(), String> {
         let node = cluster.node(node).ok_or("the node is not part of the cluster")?;
         let region = self.estate.region(&node.region).ok_or_else(|| format!("the region {} is not declared", node.region))?;

@@ -20,6 +20,7 @@ pub mod lease;
 pub mod loss;
 pub mod observer;
 pub mod orders;
+pub mod pooler;
 pub mod processes;
 pub mod rebuild;
 pub mod refusal;
@@ -77,6 +78,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         tokio::spawn(observer::Observer::new(&region, settings)?.run());
     }
     let agent = Arc::new(routes::Agent::new(config, file)?);
+    agent.keep_poolers();
     println!("lifeboat agent of {region} on {listen}");
     axum::serve(listener, routes::router(agent)).with_graceful_shutdown(told_to_stop()?).await.context("the agent's HTTP server failed")
 }

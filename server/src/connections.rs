@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context, bail, ensure};
 use engine::{
     estate::{Cluster, Estate, Hook, Manager, Monitoring},
-    id::{ClusterId, HookId, MonitoringId, NodeId, RegionId, ServiceId},
+    id::{ClusterId, HookId, MonitoringId, NodeId, PoolerId, RegionId, ServiceId},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -26,6 +26,7 @@ pub struct Connections {
     pub nodes: BTreeMap<(ClusterId, NodeId), Address>,
     pub agents: BTreeMap<RegionId, Agent>,
     pub routers: BTreeMap<ClusterId, Router>,
+    pub poolers: BTreeMap<(ClusterId, PoolerId), Pooler>,
     pub patroni: BTreeMap<ClusterId, Patroni>,
     pub traffic: BTreeMap<ServiceId, Traffic>,
     pub monitoring: BTreeMap<MonitoringId, Alertmanager>,
@@ -42,6 +43,12 @@ pub struct Traffic {
     pub region_header: Option<String>,
 }
 
+/// A PgBouncer: the agent beside it, where there is one, and the address its clients use.
+pub struct Pooler {
+    pub agent: Option<Agent>,
+    pub clients: Address,
+}
+
 /// A cluster's router: its control socket, and the address its clients use.
 pub struct Router {
     pub control: Haproxy,
@@ -55,7 +62,8 @@ impl Connections {
     /// A cluster without credentials, a key, token or command that the configuration lacks, an unreadable secret, a
     /// malformed address.
     pub fn new(config: &Config, estate: &Estate) -> anyhow::Result<Self> {
-        let (mut nodes, mut routers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut nodes, mut routers, mut poolers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let agents = agents(config, estate)?;
         for cluster in &estate.clusters {
             let login = Login::read(config, cluster)?;
             check_lease(estate, cluster)?;
@@ -63,13 +71,14 @@ impl Connections {
                 nodes.insert((cluster.id.clone(), node.id.clone()), login.at(&node.host, node.port));
             }
             if let Some(router) = &cluster.router {
-                let (host, port) = router
-                    .address
-                    .rsplit_once(':')
-                    .with_context(|| format!("the router address “{}” of {} is not host:port", router.address, cluster.id))?;
-                let port = port.parse().with_context(|| format!("the router address “{}” of {} has no valid port", router.address, cluster.id))?;
+                let (host, port) = host_and_port(&router.address).with_context(|| format!("the router address of {}", cluster.id))?;
                 let control = Haproxy { socket: PathBuf::from(&router.socket), backend: router.backend.clone() };
                 routers.insert(cluster.id.clone(), Router { control, clients: login.through_router(host, port) });
+            }
+            for pooler in &cluster.poolers {
+                let (host, port) = host_and_port(&pooler.address).with_context(|| format!("the address of the pooler {}", pooler.id))?;
+                let made = Pooler { agent: agents.get(&pooler.region).cloned(), clients: login.through_router(host, port) };
+                poolers.insert((cluster.id.clone(), pooler.id.clone()), made);
             }
         }
         for service in &estate.services {
@@ -78,9 +87,9 @@ impl Connections {
             }
         }
         let probes = probe::client().context("the HTTP probe cannot be set up")?;
-        let (agents, traffic, monitoring) = (agents(config, estate)?, traffic(config, estate)?, monitoring(config, estate)?);
+        let (traffic, monitoring) = (traffic(config, estate)?, monitoring(config, estate)?);
         let (hooks, patroni) = (hooks(config, estate)?, patroni(config, estate)?);
-        Ok(Self { nodes, agents, routers, patroni, traffic, monitoring, hooks, leases: Leases::default(), probes })
+        Ok(Self { nodes, agents, routers, poolers, patroni, traffic, monitoring, hooks, leases: Leases::default(), probes })
     }
 
     /// What sends the clients of a service.
@@ -89,6 +98,15 @@ impl Connections {
     /// Where the estate declares nothing.
     pub fn traffic_of(&self, service: &ServiceId) -> anyhow::Result<&Traffic> {
         self.traffic.get(service).with_context(|| format!("the estate does not say what sends the clients of {service}"))
+    }
+
+    /// A pooler and the host agent beside it.
+    ///
+    /// # Errors
+    /// Where it is not declared, or its region has no agent.
+    pub fn pooler(&self, cluster: &Cluster, id: &PoolerId) -> anyhow::Result<(&Pooler, &Agent)> {
+        let pooler = self.poolers.get(&(cluster.id.clone(), id.clone())).with_context(|| format!("{id} is no pooler of {}", cluster.id))?;
+        Ok((pooler, pooler.agent.as_ref().with_context(|| format!("no host agent is set up in the region of {id}"))?))
     }
 
     /// The host agent responsible for a node.
@@ -114,6 +132,11 @@ fn check_lease(estate: &Estate, cluster: &Cluster) -> anyhow::Result<()> {
         }
         None => Ok(()),
     }
+}
+
+fn host_and_port(address: &str) -> anyhow::Result<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':').with_context(|| format!("“{address}” is not host:port"))?;
+    Ok((host, port.parse().with_context(|| format!("“{address}” has no valid port"))?))
 }
 
 fn traffic(config: &Config, estate: &Estate) -> anyhow::Result<BTreeMap<ServiceId, Traffic>> {

@@ -2,7 +2,7 @@
 //!
 //! Three regions as address ranges, real PostgreSQL with streaming replication, HAProxy, small service processes and the host
 //! agents, owned by one supervisor. Everything between two places passes a relay of the lab, so a region can be cut off without
-//! any right to change the network. Needs the Debian packages postgresql-15 and haproxy; runs as root or as an ordinary user.
+//! any right to change the network. Needs the Debian packages postgresql-15, haproxy and pgbouncer; runs as root or as an ordinary user.
 
 mod bare;
 mod dashboard_files;
@@ -14,6 +14,7 @@ pub mod map;
 mod nodes;
 mod patroni;
 mod platform;
+mod pooler;
 mod programs;
 mod relay;
 mod service;
@@ -91,7 +92,7 @@ pub enum Command {
     Kill {
         #[command(flatten)]
         at: Where,
-        /// A database node, `haproxy`, `agent.REGION` or `SERVICE.REGION`.
+        /// A database node, `haproxy`, `pooler`, `agent.REGION` or `SERVICE.REGION`.
         node: String,
     },
     /// SIGSTOP to everything of a node: it accepts connections and does not answer.
@@ -145,6 +146,9 @@ pub enum Command {
         pause_ms: u64,
         #[arg(long, value_enum, default_value_t)]
         cluster: load::Cluster,
+        /// What the rows go through; of the pooler only the first cluster has one.
+        #[arg(long, value_enum, default_value_t)]
+        through: load::Through,
     },
     #[command(hide = true)]
     Supervise {
@@ -183,7 +187,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Heal { at, node, force } => order(&at, Order::Heal { name: node, force }).await,
         Command::Cut { at, region } => order(&at, Order::Cut { region }).await,
         Command::Mend { at, region } => order(&at, Order::Mend { region }).await,
-        Command::Load { at, seconds, json, pause_ms, cluster } => write_load(&at, seconds, json, pause_ms, cluster).await,
+        Command::Load { at, seconds, json, pause_ms, cluster, through } => {
+            write_load(&at, seconds, json, pause_ms, load::Way { cluster, through }).await
+        }
         Command::Supervise { at, number, synchronous, patroni } => supervise::run(&at.folder, number, synchronous, patroni).await,
         Command::Service(arguments) => service::run(arguments).await,
         Command::Bare { at, kind, target } => move_bare(&at, kind, &target).await,
@@ -227,10 +233,10 @@ async fn move_bare(at: &Where, kind: bare::Move, target: &str) -> anyhow::Result
     Ok(())
 }
 
-async fn write_load(at: &Where, seconds: Option<f64>, json: bool, pause_ms: u64, cluster: load::Cluster) -> anyhow::Result<()> {
+async fn write_load(at: &Where, seconds: Option<f64>, json: bool, pause_ms: u64, way: load::Way) -> anyhow::Result<()> {
     anyhow::ensure!(seconds.is_none_or(|s| s.is_finite() && s > 0.0), "--seconds must be a number above 0");
     let (layout, map) = finished(at)?;
-    let report = load::run(&layout, map, cluster, seconds, Duration::from_millis(pause_ms)).await?;
+    let report = load::run(&layout, map, way, seconds, Duration::from_millis(pause_ms)).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

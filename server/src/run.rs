@@ -27,6 +27,7 @@ mod look;
 mod monitoring;
 pub mod needs;
 mod patroni;
+mod poolers;
 mod traffic;
 
 use at_work::{AtWork, Taken};

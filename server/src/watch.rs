@@ -7,8 +7,9 @@ use engine::{
     databases::{CatalogReading, FilesReading, HostState, NodeReading},
     estate::{Detection, Estate, Service},
     health::Sample,
-    id::{ClusterId, NodeId, ObserverId, RegionId, ServiceId},
+    id::{ClusterId, NodeId, ObserverId, PoolerId, RegionId, ServiceId},
     patroni::PatroniReading,
+    poolers::PoolerReading,
     time::Instant,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ pub mod history;
 mod leases;
 mod nodes;
 mod patroni;
+mod poolers;
 mod routers;
 mod traffic;
 
@@ -80,6 +82,12 @@ pub(crate) enum Sighting {
         sample: Sample,
         routed: Option<Vec<NodeId>>,
     },
+    Pooler {
+        cluster: ClusterId,
+        pooler: PoolerId,
+        sample: Sample,
+        said: Option<PoolerReading>,
+    },
     Patroni {
         cluster: ClusterId,
         sample: Sample,
@@ -123,6 +131,7 @@ pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>, beats: &Arc<B
     }
     routers::start(estate, &connections, &sender);
     patroni::start(estate, &connections, &sender);
+    poolers::start(estate, &connections, &sender);
     traffic::start(estate, &connections, &sender);
     endpoints::start(estate, connections.probes.clone(), &sender)?;
     heartbeats::start(estate, beats, &sender);

@@ -6,6 +6,7 @@ use super::{
     drawing::Drawing,
     nodes::Nodes,
     patroni::Patroni,
+    poolers::Poolers,
     standing::{Headline, Route, Shield},
     view::{ClusterPage, LastMove, Offer},
 };
@@ -57,6 +58,7 @@ fn Cluster(page: ClusterPage, answers: Answers) -> impl IntoView {
                     <Protection shield=page.protection.clone() now/>
                     <Moved last=page.last_move.clone() now/>
                     <Routing route=page.route.clone() now/>
+                    <Poolers poolers=page.poolers.clone()/>
                 </div>
                 {page.patroni.clone().map(|told| view! { <Patroni told now/> })}
             </div>

@@ -12,11 +12,12 @@ use crate::{
 use engine::{
     access::Role,
     databases::{Archive, Archived, Archiver, CatalogReading, FilesReading, Fork, Lsn, MissingRight, Room, Slot, SlotWal},
-    estate::Manager,
+    estate::{Follows, Manager, Pooler},
     failover::OperationKind,
     health::{Health, Judgement},
     journal::Event,
     patroni::{Member, MemberRole, PatroniReading, PatroniView, Tags},
+    poolers::{PoolerReading, PoolerView},
     time::Span,
 };
 
@@ -70,6 +71,41 @@ fn a_drill_moves_the_writes_and_brings_its_reason_along() {
     let drill = page.offers.iter().find(|offer| offer.does == "Drill a switchover").expect("an offer");
     assert_eq!(drill.href, "/databases/user-database/plan?kind=switchover&drill");
     assert!(drill.because.contains("really moves the writes"), "{drill:?}");
+}
+
+#[test]
+fn what_a_pooler_says_stands_with_the_clients_and_a_wrong_one_is_offered_to_be_set_again() {
+    let mut sample = Sample::healthy();
+    assert_eq!(page(&sample).poolers, [], "nothing is said of a PgBouncer that is not there");
+    let pooler = Pooler { id: id("front"), address: "10.2.0.7:6432".to_owned(), region: id("us-west-2"), follows: Follows::Nodes };
+    sample.estate.clusters[0].poolers.push(pooler);
+    assert_eq!(page(&sample).poolers[0].tone, Tone::Unknown, "never asked is unknown");
+    let now = sample.picture().now;
+    let well = PoolerReading {
+        at: now,
+        version: "PgBouncer 1.18.0".to_owned(),
+        paused: false,
+        paused_until: None,
+        connects_to: "10.1.0.1:5432".to_owned(),
+        leads_to: Some(id(EAST)),
+        clients_waiting: 0,
+        longest_wait: Span::ZERO,
+    };
+    let mut says = |said: PoolerReading| {
+        let judgement = Judgement { health: Health::Ok, since: None, why: "it answers".to_owned() };
+        sample.observed.poolers.insert((id("user-database"), id("front")), PoolerView { judgement, said: Some(said) });
+        let page = page(&sample);
+        (page.poolers[0].clone(), page.offers.iter().any(|offer| offer.does == "Set the route again"))
+    };
+    let (word, offered) = says(well.clone());
+    assert_eq!((word.tone, word.says.as_str(), offered), (Tone::Ok, "front at 10.2.0.7:6432 leads to pg-primary-east; it said so 0s ago", false));
+    let (word, offered) = says(PoolerReading { leads_to: Some(id(WEST)), ..well.clone() });
+    assert_eq!((word.tone, word.word.as_str(), offered), (Tone::Lost, "leads elsewhere", true));
+    let waits = PoolerReading { paused: true, clients_waiting: 3, longest_wait: Span::from_secs(4), ..well };
+    let (word, _) = says(PoolerReading { paused_until: Some(now + Span::from_secs(9).as_delta()), ..waits.clone() });
+    assert!(word.tone == Tone::Watch && word.says.contains("3 clients wait, the first for 4s"), "{word:?}");
+    let (word, offered) = says(waits);
+    assert_eq!((word.tone, offered), (Tone::Lost, true), "nobody is known to end it");
 }
 
 #[test]

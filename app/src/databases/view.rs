@@ -4,6 +4,7 @@
 use super::{
     details::{self, DetailRow},
     patroni::PatroniWord,
+    poolers::PoolerWord,
     standing::{Headline, Route, Shield, headline, host_in_words, route, shield},
     wal::{Lag, lag_of},
 };
@@ -63,6 +64,8 @@ pub struct ClusterPage {
     pub route: Route,
     /// Where it runs the cluster, or was seen at work on it.
     pub patroni: Option<PatroniWord>,
+    /// The PgBouncers that clients come through.
+    pub poolers: Vec<PoolerWord>,
     pub timeline: Option<u32>,
     pub nodes: Vec<NodeRow>,
     pub details: Vec<DetailRow>,
@@ -198,6 +201,7 @@ impl ClusterPage {
             protection: shield(picture, cluster),
             route: route(picture, cluster, view),
             patroni: PatroniWord::of(picture, cluster, view),
+            poolers: cluster.poolers.iter().map(|pooler| PoolerWord::of(picture, cluster, view, pooler)).collect(),
             timeline: view.timeline(),
             offers: offers(picture, cluster, view, active.is_some()),
             details: view.nodes.iter().map(|node| DetailRow::of(node, &picture.estate.detection_of(cluster), picture.now)).collect(),
@@ -359,7 +363,9 @@ fn offers(picture: &Picture, cluster: &Cluster, view: &ClusterView, held: bool) 
             urgent: !well,
         });
     }
-    if matches!(picture.route_of(&cluster.id), Some(RouteStanding::Closed | RouteStanding::Elsewhere { .. })) && well {
+    let strayed = matches!(picture.route_of(&cluster.id), Some(RouteStanding::Closed | RouteStanding::Elsewhere { .. }));
+    let let_through = view.writable().first().is_none_or(|node| picture.poolers_lead_to(cluster, &node.node));
+    if (strayed || !let_through) && well {
         offers.insert(
             0,
             Offer {

@@ -148,7 +148,9 @@ fn scope(event: &Event) -> Option<Option<Scope>> {
         // While an observer's word does not count, that holds for all it looks at.
         Event::ObserverChanged { .. } => None,
         Event::Wavered { of, .. } => Some(match of {
-            Subject::Node { cluster, .. } | Subject::Router { cluster } | Subject::Patroni { cluster } => Scope::Cluster(cluster.clone()),
+            Subject::Node { cluster, .. } | Subject::Router { cluster } | Subject::Patroni { cluster } | Subject::Pooler { cluster, .. } => {
+                Scope::Cluster(cluster.clone())
+            }
             Subject::Endpoint { service, .. } | Subject::Traffic { service } => Scope::Service(service.clone()),
             Subject::Agent { region } => Scope::Region(region.clone()),
         }),

@@ -286,6 +286,7 @@ fn subject(subject: &Subject) -> String {
         Subject::Endpoint { service, region } => format!("{service} in {region}"),
         Subject::Router { cluster } => format!("The router of {cluster}"),
         Subject::Patroni { cluster } => format!("The Patroni of {cluster}"),
+        Subject::Pooler { cluster, pooler } => format!("The pooler {pooler} of {cluster}"),
         Subject::Agent { region } => format!("The host agent of {region}"),
         Subject::Traffic { service } => format!("What sends the clients of {service}"),
     }

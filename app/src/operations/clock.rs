@@ -38,7 +38,14 @@ impl Clock {
         let step =
             |wanted: fn(&Action) -> bool| plan.steps.iter().zip(&operation.steps).find(|(step, _)| wanted(&step.action)).map(|(_, record)| record);
         let closed = step(|action| {
-            matches!(action, Action::CloseRoute { .. } | Action::AskPatroni { .. } | Action::SendClients { .. } | Action::MoveWave { .. })
+            matches!(
+                action,
+                Action::PausePoolers { .. }
+                    | Action::CloseRoute { .. }
+                    | Action::AskPatroni { .. }
+                    | Action::SendClients { .. }
+                    | Action::MoveWave { .. }
+            )
         })
         .and_then(|record| record.ended_at.or(record.started_at));
         let (from, counts_from) = match plan.kind {

@@ -8,7 +8,7 @@ use engine::{
     failover::{
         Action, Blocker, Change, FenceMeans, HookMoment, Mode, OnFailure, OperationKind, Plan, State, StepState, plan::names_or_none, traffic,
     },
-    id::{MonitoringId, NodeId, RegionId, ServiceId},
+    id::{MonitoringId, NodeId, PoolerId, RegionId, ServiceId},
     time::Span,
 };
 use std::collections::BTreeSet;
@@ -54,6 +54,17 @@ fn step_in_words(action: &Action) -> String {
         Action::Promote { node } => format!("Promote {node}: there is no way back from that"),
         Action::VerifyWritable { node } => format!("Ask {node} whether it is writable"),
         Action::ProveWrite { node } => format!("Write a row through the router as a client would, and read it back from {node}"),
+        Action::PausePoolers { poolers, lasts } => {
+            format!("Let clients wait at {}, for {lasts} at most: what runs ends first", pooler_names(poolers))
+        }
+        Action::CutPoolers { poolers, node, .. } => {
+            format!("Lead {} to {node}, end their connections, and let their clients wait", pooler_names(poolers))
+        }
+        Action::RepointPoolers { poolers, node } => format!("Lead {} to {node}, and let their clients through", pooler_names(poolers)),
+        Action::ResumePoolers { poolers } => format!("Let clients through again at {}", pooler_names(poolers)),
+        Action::ProvePoolers { poolers, node } => {
+            format!("Write a row through {} as a client would, and read it back from {node}", pooler_names(poolers))
+        }
         Action::Repoint { nodes, upstream } => format!("Let {} follow {upstream}", names(nodes)),
         Action::MeasureLoss { source, target, .. } => format!("Count what {source} wrote that {target} does not have"),
         Action::Checkpoint { node } => format!("Write a checkpoint on {node}"),
@@ -139,6 +150,10 @@ pub fn traffic_plan_href<'a>(service: &ServiceId, mode: Mode, to: impl Iterator<
     let to: Vec<&str> = to.map(RegionId::as_str).collect();
     let to = if to.is_empty() { String::new() } else { format!("&to={}", to.join(",")) };
     format!("/failover/{service}/plan?mode={mode}{to}")
+}
+
+fn pooler_names(poolers: &[PoolerId]) -> String {
+    poolers.iter().map(PoolerId::as_str).collect::<Vec<_>>().join(" and ")
 }
 
 fn names(nodes: &[NodeId]) -> String {
@@ -304,6 +319,7 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
         Blocker::NoHostAgent { .. } => "Start the host agent in that region.",
         Blocker::HistoriesClash { .. } => "Keep its folder if what only it holds may be needed, and build the node anew with pg_basebackup.",
         Blocker::NoRouter => "Declare the cluster's router in the estate.",
+        Blocker::PoolerSilent { .. } => "Bring PgBouncer and the host agent beside it back, or take it out of the estate.",
         Blocker::RouterSilent { .. } => "Bring the router's runtime socket back.",
         Blocker::IsThePrimary { .. } => "Nothing needs doing to it.",
         Blocker::AlreadyStreaming { .. } => "Nothing needs doing to it.",

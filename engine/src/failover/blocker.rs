@@ -2,7 +2,7 @@
 
 use crate::{
     databases::{Exclusion, Lsn},
-    id::{NodeId, RegionId, Scope, ServiceId},
+    id::{NodeId, PoolerId, RegionId, Scope, ServiceId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub enum Blocker {
     NoRouter,
     #[error("the router does not answer, so clients cannot be moved: {why}")]
     RouterSilent { why: String },
+    #[error("the pooler {pooler} cannot be told to let its clients wait: {why}")]
+    PoolerSilent { pooler: PoolerId, why: String },
     #[error("{node} is the primary; only another node can rejoin")]
     IsThePrimary { node: NodeId },
     #[error("{node} already streams from {upstream}")]
@@ -169,6 +171,7 @@ impl Blocker {
             Blocker::HistoriesClash { .. } => "histories-clash",
             Blocker::NoRouter => "no-router",
             Blocker::RouterSilent { .. } => "router-silent",
+            Blocker::PoolerSilent { .. } => "pooler-silent",
             Blocker::IsThePrimary { .. } => "is-the-primary",
             Blocker::AlreadyStreaming { .. } => "already-streaming",
             Blocker::TwoManagers { .. } => "two-managers",

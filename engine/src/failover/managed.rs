@@ -34,6 +34,7 @@ fn switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     plan.blockers.extend(facts.two_writable());
     plan.blockers.extend(facts.leader_unknown());
     plan.blockers.extend(route_blocker(facts));
+    plan.blockers.extend(facts.silent_poolers());
     let said = said(facts, &mut plan);
     match facts.view.primary() {
         None => plan.blockers.push(Blocker::NoPrimary),
@@ -130,13 +131,20 @@ fn steps(facts: Facts<'_>, leader: Option<&NodeId>, target: &NodeId) -> Vec<Step
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CheckPatroni { leader: leader.clone(), candidate: candidate.clone() }, QUICK, Compensate),
+    ];
+    // Patroni moves the writes in one go, and clients wait for that; a leader that is lost is waited for by nobody.
+    steps.extend(leader.as_ref().and_then(|_| facts.pause()));
+    steps.extend([
         Step::new(Action::AskPatroni { leader: leader.clone(), candidate }, ASKING, StandInDoubt),
         Step::new(Action::ProvePromoted { node: target.clone(), after: facts.view.timeline() }, PATIENT, StandInDoubt),
-    ];
+    ]);
+    let through = facts.let_through(target, QUICK, GoOn);
     if facts.cluster.router.is_some() {
         steps.push(Step::new(Action::OpenRoute { node: target.clone() }, QUICK, StandInDoubt));
+        steps.extend(through);
         steps.push(Step::new(Action::ProveWrite { node: target.clone() }, Span::from_secs(30), StandInDoubt));
     } else {
+        steps.extend(through);
         steps.push(Step::new(Action::ProveWriteOn { node: target.clone() }, Span::from_secs(30), StandInDoubt));
     }
     let old = facts.view.primary().map(|primary| primary.node.clone());
@@ -153,5 +161,6 @@ fn steps(facts: Facts<'_>, leader: Option<&NodeId>, target: &NodeId) -> Vec<Step
     if !followers.is_empty() {
         steps.push(Step::new(Action::ProveStreaming { nodes: followers, upstream: target.clone() }, PATIENT, GoOn));
     }
+    steps.extend(facts.prove_through(target, if leader.is_some() { StandInDoubt } else { GoOn }));
     steps
 }

@@ -7,13 +7,20 @@ use crate::time::{Instant, Span};
 /// How long clients had to do without, now that step `at` was done; `None` where that step is not what ends it, and where it
 /// cannot be said.
 ///
-/// Counted from the first failed probe of what was left, in a planned move from the moment the route was closed.
+/// Counted from the first failed probe of what was left, in a planned move from the moment they were told to wait, or the route was closed.
 pub fn recovery_time(operation: &Operation, at: usize, now: Instant) -> Option<Span> {
     if !ends_the_wait(operation, at) {
         return None;
     }
     let begins = |action: &Action| {
-        matches!(action, Action::CloseRoute { .. } | Action::AskPatroni { .. } | Action::SendClients { .. } | Action::MoveWave { .. })
+        matches!(
+            action,
+            Action::PausePoolers { .. }
+                | Action::CloseRoute { .. }
+                | Action::AskPatroni { .. }
+                | Action::SendClients { .. }
+                | Action::MoveWave { .. }
+        )
     };
     let steps = operation.plan.steps.iter().zip(&operation.steps);
     let closed = || steps.clone().find(|(step, _)| begins(&step.action)).and_then(|(_, record)| record.started_at);

@@ -8,16 +8,16 @@ use crate::{
     databases::{self, Candidate, Clash, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
     estate::{Cluster, Detection, Estate, Manager},
     health::Health,
-    id::{NodeId, RegionId},
+    id::{NodeId, PoolerId, RegionId},
     patroni::{self, PatroniView},
     time::{Instant, Span},
 };
 
 mod apart;
 mod durability;
+mod poolers;
 mod siblings;
 mod unattended;
-use siblings::Siblings;
 
 /// What a plan is put together in.
 pub(super) struct Draft {
@@ -42,6 +42,10 @@ pub struct Facts<'a> {
     pub agents: &'a dyn Fn(&NodeId) -> Result<(), String>,
     /// Per region: why no node there may take over, however well it is.
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
+    /// Per pooler: it can be told something now, or why it cannot.
+    pub poolers: &'a dyn Fn(&PoolerId) -> Result<(), String>,
+    /// Whether no pooler is seen to keep clients from this node.
+    pub poolers_right: &'a dyn Fn(&NodeId) -> bool,
     /// The router answers now, or why it does not.
     pub router: Result<(), &'a str>,
     /// The last promotion by an operation.
@@ -189,6 +193,7 @@ fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     plan.blockers.extend(facts.two_writable());
     plan.blockers.extend(facts.leader_unknown());
     plan.blockers.extend(facts.router_blocker());
+    plan.blockers.extend(facts.silent_poolers());
     match facts.view.primary() {
         None => plan.blockers.push(Blocker::NoPrimary),
         Some(primary) => {
@@ -204,26 +209,32 @@ fn draft_switchover(facts: Facts<'_>, wish: Option<&NodeId>) -> Draft {
     facts.choose(&mut plan, wish, Urgency::Planned { lag_tolerance: facts.estate.lag_tolerance_of(facts.cluster) });
     if let (Some(source), Some(target)) = (plan.source.clone(), plan.target.clone()) {
         plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
-        plan.steps = switchover_steps(&source, &target, siblings::of(&facts, &source, &target));
+        plan.steps = switchover_steps(&facts, &source, &target);
         plan.steps.extend(durability::restored(&facts, &target, None));
     }
     plan
 }
 
 /// Order of row 55: stop writes, positions equal, promote, verify, route, repoint.
-fn switchover_steps(source: &NodeId, target: &NodeId, siblings: Siblings) -> Vec<Step> {
+fn switchover_steps(facts: &Facts<'_>, source: &NodeId, target: &NodeId) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
-    let mut steps = vec![
-        Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
+    let siblings = siblings::of(facts, source, target);
+    let mut steps = vec![Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate)];
+    steps.extend(facts.pause());
+    steps.extend([
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
         Step::new(Action::StopNode { node: source.clone() }, PATIENT, Compensate).undone_by(Action::StartNode { node: source.clone() }),
         Step::new(Action::CatchUp { source: source.clone(), target: target.clone() }, Span::from_secs(30), Compensate),
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
-    ];
-    steps.extend(take_over_steps(target));
+    ]);
+    let [verify, open, prove] = take_over_steps(target);
+    steps.extend([verify, open]);
+    steps.extend(facts.let_through(target, QUICK, GoOn));
+    steps.push(prove);
     steps.extend(siblings.repoint(target));
     steps.push(Step::new(Action::Follow { node: source.clone(), upstream: target.clone() }, PATIENT, GoOn));
     steps.extend(siblings.proofs(target, Some(source)));
+    steps.extend(facts.prove_through(target, StandInDoubt));
     steps
 }
 
@@ -270,7 +281,7 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
     };
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
     let by = fence_means(facts, primary, &target, &mut plan);
-    plan.steps = failover_steps(primary, by, facts.cluster.lease, &target, siblings::of(&facts, &primary.node, &target));
+    plan.steps = failover_steps(&facts, primary, by, &target);
     plan.steps.extend(durability::restored(&facts, &target, Some(&primary.node)));
     if asked == unattended::Asked::Nobody {
         unattended::relieve(&facts, &mut plan, primary, by, &target);
@@ -284,7 +295,7 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
 fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Draft) -> FenceMeans {
     match (facts.agents)(&primary.node) {
         Ok(()) => FenceMeans::HostAgent,
-        Err(_) if facts.view.is_only_standby_to_confirm(target) => FenceMeans::RouterAndSynchronousStandby,
+        Err(_) if facts.view.is_only_standby_to_confirm(target) && facts.way_past_the_router().is_none() => FenceMeans::RouterAndSynchronousStandby,
         Err(_) if primary.answers() && facts.view.streams_from_primary(target) => {
             // It takes no writes any more, and goes on sending what it has: nothing needs to be lost.
             plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
@@ -294,21 +305,21 @@ fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut
         Err(why) => {
             let gone = primary.host.as_ref().filter(|host| host.state == HostState::Gone);
             let last = gone.map_or_else(String::new, |host| format!(" (its host last saw it gone at {})", host.at.format("%H:%M:%S")));
-            plan.blockers.push(Blocker::FenceUnproven {
-                node: primary.node.clone(),
-                why: format!("{why}{last}, and {target} is not the only standby that could confirm its commits"),
-            });
+            let past = facts.way_past_the_router().filter(|_| facts.view.is_only_standby_to_confirm(target));
+            let and = past.unwrap_or_else(|| format!("{target} is not the only standby that could confirm its commits"));
+            plan.blockers.push(Blocker::FenceUnproven { node: primary.node.clone(), why: format!("{why}{last}, and {and}") });
             FenceMeans::Overridden
         }
     }
 }
 
-fn failover_steps(primary: &NodeView, by: FenceMeans, lease: Option<Span>, target: &NodeId, siblings: Siblings) -> Vec<Step> {
-    use OnFailure::{Compensate, StandInDoubt};
+fn failover_steps(facts: &Facts<'_>, primary: &NodeView, by: FenceMeans, target: &NodeId) -> Vec<Step> {
+    use OnFailure::{Compensate, GoOn, StandInDoubt};
     let source = &primary.node;
+    let siblings = siblings::of(facts, source, target);
     // A host that was told to fence may do so later than it answers, and does not start the node again: there is no way back.
     let unfenced = if by == FenceMeans::HostAgent { StandInDoubt } else { Compensate };
-    let patience = match (by, lease) {
+    let patience = match (by, facts.cluster.lease) {
         // It is waited out from its beginning where nobody knows when it was last renewed.
         (FenceMeans::Lease, Some(lease)) => Span::from_millis(lease.as_millis().saturating_add(30_000)),
         _ => Span::from_secs(30),
@@ -317,18 +328,28 @@ fn failover_steps(primary: &NodeView, by: FenceMeans, lease: Option<Span>, targe
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
+    ];
+    // Where no host ends the source, a pooler that leads to it is a way past the router.
+    steps.extend(match by {
+        FenceMeans::HostAgent | FenceMeans::Lease => None,
+        FenceMeans::RouterAndSynchronousStandby | FenceMeans::ReadOnly => facts.cut(source, target, Compensate),
+        FenceMeans::Overridden => facts.cut(source, target, GoOn),
+    });
+    steps.extend([
         match by {
             FenceMeans::ReadOnly => fence.undone_by(Action::AllowWrites { node: source.clone() }),
             _ => fence,
         },
         Step::new(Action::Promote { node: target.clone() }, Span::from_secs(30), StandInDoubt),
-    ];
+    ]);
     steps.extend(take_over_steps(target));
+    steps.extend(facts.let_through(target, QUICK, GoOn));
     steps.extend(siblings.repoint(target));
     if by == FenceMeans::HostAgent {
         steps.extend(measure_loss_step(primary, target));
     }
     steps.extend(siblings.proofs(target, None));
+    steps.extend(facts.prove_through(target, GoOn));
     steps
 }
 
@@ -414,7 +435,7 @@ pub fn reroute(facts: Facts<'_>) -> Plan {
 }
 
 fn draft_reroute(facts: Facts<'_>) -> Draft {
-    use OnFailure::{Compensate, StandInDoubt};
+    use OnFailure::{Compensate, GoOn, StandInDoubt};
     let mut plan = facts.blank(OperationKind::Reroute);
     plan.loss = LossBound::Zero { because: ZeroLoss::MovesNoData };
     plan.blockers.extend(facts.two_writable());
@@ -428,14 +449,17 @@ fn draft_reroute(facts: Facts<'_>) -> Draft {
     if !primary.is_writable() {
         plan.blockers.push(Blocker::PrimaryNotWritable { node: node.clone(), why: primary.judgement.why.clone() });
     }
-    if facts.view.routed_to.as_ref().is_some_and(|routed| routed.nodes == [node.clone()]) {
+    if facts.view.routed_to.as_ref().is_some_and(|routed| routed.nodes == [node.clone()]) && (facts.poolers_right)(&node) {
         plan.blockers.push(Blocker::AlreadyThere);
     }
     plan.target = Some(node.clone());
     plan.steps = vec![
         Step::new(Action::VerifyWritable { node: node.clone() }, QUICK, Compensate),
         Step::new(Action::OpenRoute { node: node.clone() }, QUICK, StandInDoubt),
-        Step::new(Action::ProveWrite { node }, Span::from_secs(30), StandInDoubt),
     ];
+    plan.steps.extend(facts.let_through(&node, QUICK, GoOn));
+    plan.steps.push(Step::new(Action::ProveWrite { node: node.clone() }, Span::from_secs(30), StandInDoubt));
+    // A pooler that is gone is no reason to hold the cluster: its finding stays.
+    plan.steps.extend(facts.prove_through(&node, GoOn));
     plan
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     estate::AtEnd,
-    id::{ClusterId, HookId, MonitoringId, NodeId, RegionId, Scope, ServiceId},
+    id::{ClusterId, HookId, MonitoringId, NodeId, PoolerId, RegionId, Scope, ServiceId},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,31 @@ pub enum Action {
     },
     /// Write a row through the router as a client would, and read it back.
     ProveWrite {
+        node: NodeId,
+    },
+    /// Clients of these poolers wait: what runs ends first, and nothing new begins. The agent beside each ends that after `lasts`.
+    PausePoolers {
+        poolers: Vec<PoolerId>,
+        lasts: Span,
+    },
+    /// These poolers lead to `node` from here on, their connections end at once, and their clients wait, for no longer than `lasts`.
+    CutPoolers {
+        poolers: Vec<PoolerId>,
+        node: NodeId,
+        lasts: Span,
+    },
+    /// These poolers lead to `node`, and their clients wait no more.
+    RepointPoolers {
+        poolers: Vec<PoolerId>,
+        node: NodeId,
+    },
+    /// Clients of these poolers wait no more.
+    ResumePoolers {
+        poolers: Vec<PoolerId>,
+    },
+    /// Write a row through each of these poolers as a client would, and read it back.
+    ProvePoolers {
+        poolers: Vec<PoolerId>,
         node: NodeId,
     },
     /// Let these nodes follow `upstream`.
@@ -211,6 +236,8 @@ impl Action {
             | Action::StartNode { .. }
             | Action::ProveStreaming { .. }
             | Action::RestoreSynchronous { .. }
+            | Action::ResumePoolers { .. }
+            | Action::ProvePoolers { .. }
             | Action::RunHook { .. }
             | Action::SilenceAlerts { .. }
             | Action::EndSilence { .. }
@@ -226,6 +253,9 @@ impl Action {
             | Action::Promote { .. }
             | Action::VerifyWritable { .. }
             | Action::ProveWrite { .. }
+            | Action::PausePoolers { .. }
+            | Action::CutPoolers { .. }
+            | Action::RepointPoolers { .. }
             | Action::AskPatroni { .. }
             | Action::ProvePromoted { .. }
             | Action::ProveWriteOn { .. }
@@ -240,7 +270,7 @@ impl Action {
     }
     /// Whether a recovery goes on, and an undoing too, where it fails: it is recorded, and what matters more is done.
     pub fn holds_nothing_back(&self) -> bool {
-        self.only_tells() || matches!(self, Action::RunHook { .. })
+        self.only_tells() || matches!(self, Action::RunHook { .. } | Action::ResumePoolers { .. })
     }
     /// Whether it only tells others. It moves nothing, so nothing waits for it: neither a recovery nor its undoing.
     pub fn only_tells(&self) -> bool {
@@ -277,6 +307,11 @@ impl Action {
             | Action::HoldsAll { .. }
             | Action::VerifyWritable { .. }
             | Action::ProveWrite { .. }
+            | Action::PausePoolers { .. }
+            | Action::CutPoolers { .. }
+            | Action::RepointPoolers { .. }
+            | Action::ResumePoolers { .. }
+            | Action::ProvePoolers { .. }
             | Action::MeasureLoss { .. }
             | Action::Checkpoint { .. }
             | Action::ProveStreaming { .. }
@@ -305,7 +340,14 @@ impl Action {
     }
     /// Whether it sends clients elsewhere, or keeps them out. A test may not do that (row 40).
     pub fn changes_routing(&self) -> bool {
-        matches!(self, Action::CloseRoute { .. } | Action::OpenRoute { .. } | Action::SendClients { .. })
+        matches!(
+            self,
+            Action::CloseRoute { .. }
+                | Action::OpenRoute { .. }
+                | Action::CutPoolers { .. }
+                | Action::RepointPoolers { .. }
+                | Action::SendClients { .. }
+        )
     }
 }
 

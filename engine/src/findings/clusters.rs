@@ -28,6 +28,7 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
         None => found.add(Severity::Unknown, None, Complaint::WritableUnknown { why: "no node was ever read".to_owned() }),
     }
     found.router();
+    found.poolers(picture.observed.clusters.get(&cluster.id));
     found.list
 }
 

@@ -97,6 +97,10 @@ impl Found<'_> {
             for node in &cluster.nodes {
                 self.region(&about, format!("the node {}", node.id), &node.region);
             }
+            self.twice(&about, "the pooler", cluster.poolers.iter().map(|pooler| &pooler.id));
+            for pooler in &cluster.poolers {
+                self.region(&about, format!("the pooler {}", pooler.id), &pooler.region);
+            }
             // Patroni's clients find the leader by its health checks, or by themselves.
             if cluster.router.is_none() && cluster.manager == Manager::Lifeboat {
                 self.add(Severity::Watch, &about, Complaint::NoRouter);

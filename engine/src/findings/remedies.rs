@@ -156,6 +156,17 @@ impl Complaint {
             Complaint::RouterSilent { .. } => {
                 "Start the router or make its runtime API reachable: without it no operation can move clients.".to_owned()
             }
+            Complaint::PoolerSilent { .. } => {
+                "Start PgBouncer, and the host agent beside it, and look whether the agent gets on its console; nothing is moved by plan meanwhile."
+                    .to_owned()
+            }
+            Complaint::PoolerPaused { .. } => {
+                "Let its clients through: RESUME on its console, or set the route again on the cluster's page. Look whether its host agent runs."
+                    .to_owned()
+            }
+            Complaint::PoolerElsewhere { writable, .. } => {
+                format!("Set the route to {writable} again, on the cluster's page: that leads the pooler there too.")
+            }
             Complaint::PatroniSilent { .. } => {
                 "Make its REST API reachable from here, and look whether it reaches its store (etcd, Consul, …); until then Lifeboat can move nothing here."
                     .to_owned()

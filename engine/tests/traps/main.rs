@@ -22,6 +22,7 @@ mod observers;
 mod operations;
 mod patroni;
 mod plans;
+mod poolers;
 mod realm;
 mod restraints;
 mod scale;

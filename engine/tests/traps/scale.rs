@@ -75,6 +75,7 @@ fn cluster(at: usize) -> Cluster {
         manager: Default::default(),
         synchronous: None,
         nodes: vec![node(REGIONS[0], DeclaredRole::Primary), node(REGIONS[1], DeclaredRole::Standby), node(REGIONS[2], DeclaredRole::Standby)],
+        poolers: Vec::new(),
     }
 }
 

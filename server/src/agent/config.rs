@@ -1,5 +1,6 @@
 //! The agent's configuration: which nodes it may touch, and which peers they may be told to follow.
 
+use super::pooler::config::Pooler;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub struct Config {
     pub nodes: Vec<Node>,
     #[serde(default, rename = "peer")]
     pub peers: Vec<Peer>,
+    #[serde(default, rename = "pooler", skip_serializing_if = "Vec::is_empty")]
+    pub poolers: Vec<Pooler>,
 }
 
 /// A node of this host.
@@ -92,6 +95,13 @@ impl Config {
                 bail!("the data folder of {} must be an absolute path", node.id);
             }
         }
+        for pooler in &self.poolers {
+            pooler.check()?;
+            // Orders are numbered by name, whatever they are for.
+            if !seen.insert(&pooler.id) {
+                bail!("the name {} stands there twice", pooler.id);
+            }
+        }
         if !is_plain_name(&self.replication_user) {
             bail!("`{}` is not a role name this agent accepts", self.replication_user);
         }
@@ -113,6 +123,6 @@ impl Config {
     }
 }
 
-fn is_plain_name(name: &str) -> bool {
+pub(super) fn is_plain_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }

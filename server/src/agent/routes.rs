@@ -2,9 +2,11 @@
 
 use super::config::{Config, Node, Peer};
 use super::orders::{Orders, Stamp};
+use super::pooler::Pooler;
 use super::refusal::Refusal;
 use super::wire::{
-    Follow, Following, Lease, Leased, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started, Stop, Stopped,
+    Cut, Follow, Following, Lease, Leased, Loss, LossQuestion, NodeStatus, Pause, Paused, PoolerStatus, Rebuilt, RegionStatus, Repoint, Repointed,
+    Resume, Resumed, Rewound, Source, Start, Started, Stop, Stopped,
 };
 use super::{follow, inspect, lease, loss, rebuild, rewind, start, stop, wire};
 use crate::token::TokenDigest;
@@ -27,6 +29,7 @@ use tokio::sync::Mutex;
 pub struct Agent {
     config: Config,
     token: TokenDigest,
+    poolers: Vec<Arc<Pooler>>,
     busy: BTreeMap<String, Arc<Mutex<()>>>,
     orders: Orders,
     keepers: lease::Keepers,
@@ -39,12 +42,28 @@ impl Agent {
     /// A token that cannot be read; a lease of an earlier agent that nobody can be made to keep.
     pub fn new(config: Config, file: PathBuf) -> anyhow::Result<Self> {
         let token = TokenDigest::of(&config.token()?);
-        let busy = config.nodes.iter().map(|n| (n.id.clone(), Arc::default())).collect();
+        let poolers: Vec<Arc<Pooler>> = config.poolers.iter().map(|settings| Arc::new(Pooler::new(settings.clone()))).collect();
+        let names = config.nodes.iter().map(|n| &n.id).chain(config.poolers.iter().map(|pooler| &pooler.id));
+        let busy = names.map(|id| (id.clone(), Arc::default())).collect();
         let keepers = lease::Keepers::new(file);
         for node in &config.nodes {
             keepers.take_up(node)?;
         }
-        Ok(Self { config, token, busy, orders: Orders::since(Utc::now()), keepers })
+        Ok(Self { config, token, poolers, busy, orders: Orders::since(Utc::now()), keepers })
+    }
+
+    /// From here on every pause ends when its time is over, also one that an agent before this one has begun.
+    pub fn keep_poolers(&self) {
+        for pooler in &self.poolers {
+            tokio::spawn(pooler.clone().keep());
+        }
+    }
+
+    fn pooler(&self, id: &str) -> Result<&Arc<Pooler>, Refusal> {
+        self.poolers.iter().find(|pooler| pooler.settings.id == id).ok_or_else(|| {
+            let known: Vec<&str> = self.poolers.iter().map(|pooler| pooler.settings.id.as_str()).collect();
+            Refusal::not_found(format!("{} has no pooler with this name", self.config.region), format!("its poolers: {}", known.join(", ")))
+        })
     }
 
     fn node(&self, id: &str) -> Result<&Node, Refusal> {
@@ -73,6 +92,11 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/nodes/{id}/rebuild", post(rebuild_node))
         .route("/v1/nodes/{id}/loss", post(node_loss))
         .route("/v1/nodes/{id}/lease", post(lease_node))
+        .route("/v1/poolers/{id}", get(pooler_status))
+        .route("/v1/poolers/{id}/pause", post(pause_pooler))
+        .route("/v1/poolers/{id}/cut", post(cut_pooler))
+        .route("/v1/poolers/{id}/repoint", post(repoint_pooler))
+        .route("/v1/poolers/{id}/resume", post(resume_pooler))
         .fallback(async || Refusal::not_found("there is nothing at this address", "see /v1/status"))
         .layer(middleware::from_fn_with_state(agent.clone(), require_token))
         .layer(DefaultBodyLimit::max(16 * 1024))
@@ -168,6 +192,36 @@ async fn lease_node(State(agent): State<Arc<Agent>>, Path(id): Path<String>, hea
     lease::renew(&agent.keepers, node, &order).await.map(Json)
 }
 
+async fn pooler_status(State(agent): State<Arc<Agent>>, Path(id): Path<String>) -> Answer<PoolerStatus> {
+    agent.pooler(&id)?.status(&agent.config.peers).await.map(Json)
+}
+
+async fn pause_pooler(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Pause>) -> Answer<Paused> {
+    let mut order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, left: Duration| async move {
+        order.timeout_ms = within(order.timeout_ms, left);
+        agent.pooler(&id)?.pause(&order).await
+    };
+    alone(agent, id, &headers, command).await
+}
+
+async fn cut_pooler(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Cut>) -> Answer<Repointed> {
+    let order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, _| async move { agent.pooler(&id)?.cut(agent.peer(&order.peer)?, &order).await };
+    alone(agent, id, &headers, command).await
+}
+
+async fn repoint_pooler(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Repoint>) -> Answer<Repointed> {
+    let order = parsed(body)?;
+    let command = |agent: Arc<Agent>, id: String, _| async move { agent.pooler(&id)?.repoint(agent.peer(&order.peer)?).await };
+    alone(agent, id, &headers, command).await
+}
+
+async fn resume_pooler(State(agent): State<Arc<Agent>>, Path(id): Path<String>, headers: HeaderMap, body: Body<Resume>) -> Answer<Resumed> {
+    parsed(body)?;
+    alone(agent, id, &headers, |agent: Arc<Agent>, id: String, _| async move { agent.pooler(&id)?.resume().await }).await
+}
+
 /// What an order asks for, and no more than what is left of its time.
 fn within(timeout_ms: u64, left: Duration) -> u64 {
     timeout_ms.min(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
@@ -191,7 +245,7 @@ fn parsed<T>(body: Body<T>) -> Result<T, Refusal> {
     body.map(|Json(value)| value).map_err(|e| Refusal::bad_request(e.body_text(), "send a JSON object with the documented fields"))
 }
 
-/// Runs one command on one node, unless it comes too late. It goes on to its end in a task of its own: a caller who hangs up
+/// Runs one command on one node or pooler, unless it comes too late. It goes on to its end in a task of its own: a caller who hangs up
 /// must not leave a rewind half done.
 async fn alone<T: Send + 'static, C>(
     agent: Arc<Agent>,
@@ -202,11 +256,12 @@ async fn alone<T: Send + 'static, C>(
 where
     C: Future<Output = Result<T, Refusal>> + Send + 'static,
 {
-    agent.node(&id)?;
-    let stamp = stamp(headers)?;
     let Some(lock) = agent.busy.get(&id).cloned() else {
+        // Says which there are.
+        agent.node(&id)?;
         return Err(Refusal::not_found("no such node", "see /v1/status"));
     };
+    let stamp = stamp(headers)?;
     let Ok(guard) = lock.try_lock_owned() else {
         return Err(Refusal::conflict(format!("another command is running on {id}"), "wait until it has ended"));
     };

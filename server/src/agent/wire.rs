@@ -26,6 +26,68 @@ pub struct RegionStatus {
     pub since: DateTime<Utc>,
 }
 
+/// Answer of `GET /v1/poolers/{id}`: what PgBouncer's console says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PoolerStatus {
+    pub version: String,
+    pub paused: bool,
+    /// How much is left of the wait that this agent began, below zero where it is over and could not be ended; absent where it began none.
+    pub pause_left_ms: Option<i64>,
+    /// `host:port`.
+    pub connects_to: String,
+    /// The peer at that address.
+    pub leads_to: Option<String>,
+    pub clients_waiting: u32,
+    pub longest_wait_ms: u64,
+}
+
+/// Let clients wait once what runs has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// After this the agent lets them through by itself.
+    pub for_ms: u64,
+    /// What still runs after this keeps the pause from happening.
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Paused {
+    pub took_ms: u64,
+}
+
+/// Lead to a peer, end every connection at once, and let clients wait.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    pub peer: String,
+    /// After this the agent lets them through by itself.
+    pub for_ms: u64,
+}
+
+/// Lead to a peer and let clients through.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repoint {
+    pub peer: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Repointed {
+    pub leads_to: String,
+}
+
+/// Let clients through.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resumed {
+    /// By this agent's word they had been told to wait.
+    pub waited: bool,
+}
+
 /// Answer of `GET /v1/nodes/{id}`: what the host sees, without asking PostgreSQL.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NodeStatus {

@@ -1,8 +1,8 @@
 //! The client of a region's host agent.
 
 use crate::agent::wire::{
-    self, ErrorAnswer, Follow, Following, Lease, Leased, Loss, LossQuestion, NodeStatus, Rebuilt, RegionStatus, Rewound, Source, Start, Started,
-    Stop, Stopped,
+    self, Cut, ErrorAnswer, Follow, Following, Lease, Leased, Loss, LossQuestion, NodeStatus, Pause, Paused, PoolerStatus, Rebuilt, RegionStatus,
+    Repoint, Repointed, Resume, Resumed, Rewound, Source, Start, Started, Stop, Stopped,
 };
 use chrono::SecondsFormat;
 use engine::time::Span;
@@ -67,24 +67,24 @@ impl Agent {
 
     /// Success means proven: processes gone and port refusing.
     pub async fn stop(&self, id: &str, order: &Stop) -> Result<Stopped, AgentError> {
-        self.post(id, "stop", order, order.timeout_ms).await
+        self.post(&format!("nodes/{id}/stop"), order, order.timeout_ms).await
     }
 
     pub async fn start(&self, id: &str, order: &Start) -> Result<Started, AgentError> {
-        self.post(id, "start", order, order.timeout_ms).await
+        self.post(&format!("nodes/{id}/start"), order, order.timeout_ms).await
     }
 
     pub async fn follow(&self, id: &str, order: &Follow) -> Result<Following, AgentError> {
-        self.post(id, "follow", order, order.timeout_ms).await
+        self.post(&format!("nodes/{id}/follow"), order, order.timeout_ms).await
     }
 
     /// Run CHECKPOINT on the source first.
     pub async fn rewind(&self, id: &str, order: &Source) -> Result<Rewound, AgentError> {
-        self.post(id, "rewind", order, order.timeout_ms).await
+        self.post(&format!("nodes/{id}/rewind"), order, order.timeout_ms).await
     }
 
     pub async fn rebuild(&self, id: &str, order: &Source) -> Result<Rebuilt, AgentError> {
-        self.post(id, "rebuild", order, order.timeout_ms).await
+        self.post(&format!("nodes/{id}/rebuild"), order, order.timeout_ms).await
     }
 
     /// Gives the node leave to take writes for `lease` from when the agent hears of it, which it does within `patience` or not at
@@ -92,11 +92,33 @@ impl Agent {
     pub async fn lease(&self, id: &str, lease: Span, patience: Duration, sent: impl FnOnce()) -> Result<Leased, AgentError> {
         let said = self.status().await?;
         sent();
-        self.order(said, id, "lease", &Lease { for_ms: lease.as_millis() }, patience).await
+        self.order(said, &format!("nodes/{id}/lease"), &Lease { for_ms: lease.as_millis() }, patience).await
     }
 
     pub async fn loss(&self, id: &str, question: &LossQuestion) -> Result<Loss, AgentError> {
-        self.post(id, "loss", question, question.timeout_ms).await
+        self.post(&format!("nodes/{id}/loss"), question, question.timeout_ms).await
+    }
+
+    /// What a PgBouncer of the host says. Waits at most two seconds.
+    pub async fn pooler(&self, id: &str) -> Result<PoolerStatus, AgentError> {
+        self.get(&format!("/v1/poolers/{id}")).await
+    }
+
+    pub async fn pause_pooler(&self, id: &str, order: &Pause) -> Result<Paused, AgentError> {
+        self.post(&format!("poolers/{id}/pause"), order, order.timeout_ms).await
+    }
+
+    /// `timeout_ms` is how long the order is good.
+    pub async fn cut_pooler(&self, id: &str, order: &Cut, timeout_ms: u64) -> Result<Repointed, AgentError> {
+        self.post(&format!("poolers/{id}/cut"), order, timeout_ms).await
+    }
+
+    pub async fn repoint_pooler(&self, id: &str, order: &Repoint, timeout_ms: u64) -> Result<Repointed, AgentError> {
+        self.post(&format!("poolers/{id}/repoint"), order, timeout_ms).await
+    }
+
+    pub async fn resume_pooler(&self, id: &str, timeout_ms: u64) -> Result<Resumed, AgentError> {
+        self.post(&format!("poolers/{id}/resume"), &Resume {}, timeout_ms).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AgentError> {
@@ -105,22 +127,15 @@ impl Agent {
 
     /// The agent is asked for its time first, so that the order can say by the agent's own clock when its time is up: whatever
     /// becomes of it on the way, it is not begun after its caller has given up.
-    async fn post<T: DeserializeOwned>(&self, id: &str, verb: &str, body: &impl Serialize, timeout_ms: u64) -> Result<T, AgentError> {
+    async fn post<T: DeserializeOwned>(&self, order: &str, body: &impl Serialize, timeout_ms: u64) -> Result<T, AgentError> {
         let (began, timeout) = (Instant::now(), Duration::from_millis(timeout_ms));
         let said = self.status().await?;
-        self.order(said, id, verb, body, timeout.saturating_sub(began.elapsed())).await
+        self.order(said, order, body, timeout.saturating_sub(began.elapsed())).await
     }
 
-    async fn order<T: DeserializeOwned>(
-        &self,
-        said: RegionStatus,
-        id: &str,
-        verb: &str,
-        body: &impl Serialize,
-        left: Duration,
-    ) -> Result<T, AgentError> {
+    async fn order<T: DeserializeOwned>(&self, said: RegionStatus, order: &str, body: &impl Serialize, left: Duration) -> Result<T, AgentError> {
         let not_after = said.at + chrono::TimeDelta::from_std(left).unwrap_or_default();
-        let request = self.client.post(format!("{}/v1/nodes/{id}/{verb}", self.base)).json(body);
+        let request = self.client.post(format!("{}/v1/{order}", self.base)).json(body);
         let stamped = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let request = request.header(wire::ORDER_NOT_AFTER, stamped(not_after)).header(wire::ORDER_AGENT_SINCE, stamped(said.since));
         let request = match self.number {

@@ -12,6 +12,7 @@ use tokio_postgres::{
     config::SslMode,
     error::SqlState,
     tls::{MakeTlsConnect, TlsStream},
+    types::Type,
 };
 
 mod catalog;
@@ -342,6 +343,18 @@ pub async fn write_proof(client: &Client, operation: &str) -> anyhow::Result<i64
         .map_err(in_words)?;
     let row = client.query_one("insert into lifeboat.write_proof (operation) values ($1) returning id", &[&operation]).await.map_err(in_words)?;
     Ok(row.try_get(0)?)
+}
+
+/// The same where no statement may be prepared: the next one may go to another connection of a pooler.
+///
+/// # Errors
+/// What PostgreSQL or the pooler said, or that neither answers in time.
+pub async fn write_proof_once(client: &Client, operation: &str, patience: Duration) -> anyhow::Result<i64> {
+    within(patience, async {
+        let insert = "insert into lifeboat.write_proof (operation) values ($1) returning id";
+        Ok(client.query_typed_one(insert, &[(&operation, Type::TEXT)]).await.map_err(in_words)?.try_get(0)?)
+    })
+    .await
 }
 
 /// Whether the proof row is on this node.

@@ -8,7 +8,9 @@ use super::map::{self, Map, Place, REGIONS, SERVICES, observer_name};
 use super::nodes::Nodes;
 use crate::config::{Config, DatabaseLogin, MachineToken};
 use anyhow::Context as _;
-use engine::estate::{Detection, Endpoint, Estate, FailoverMode, Observer, Replication, Router, Strategy, StrategyKind, Traffic, TrafficMeans};
+use engine::estate::{
+    Detection, Endpoint, Estate, FailoverMode, Follows, Observer, Pooler, Replication, Router, Strategy, StrategyKind, Traffic, TrafficMeans,
+};
 use engine::id::{ClusterId, ObserverId};
 use engine::time::Span;
 use std::collections::BTreeMap;
@@ -69,6 +71,12 @@ fn estate(nodes: &Nodes, synchronous: bool, patroni: bool) -> anyhow::Result<Est
             socket: nodes.layout.run("haproxy.sock").display().to_string(),
             backend: "user-database".into(),
             address: nodes.map.haproxy(Place::Control).to_string(),
+        });
+        cluster.poolers.push(Pooler {
+            id: map::POOLER.parse().context("the pooler's id")?,
+            address: nodes.map.pooler(Place::Control).to_string(),
+            region: map::POOLER_PLACE.name().parse().context("a region's name")?,
+            follows: Follows::Router,
         });
         for node in &mut cluster.nodes {
             let known = map::pg_node(node.id.as_str()).with_context(|| format!("the lab has no node {}", node.id))?;

@@ -1,4 +1,4 @@
-//! Writes numbered rows through HAProxy without pause and keeps outside the database which of them were acknowledged.
+//! Writes numbered rows through HAProxy, or PgBouncer before it, without pause and keeps outside the database which of them were acknowledged.
 //!
 //! It is the lab's witness: what a failover really cost, independent of what the dashboard says. One connection, one row at
 //! a time; each number is tried once. A row is *acknowledged* when the database said so, *in doubt* when the connection broke or
@@ -16,10 +16,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, types::Type};
 
 /// How long a statement or a connection attempt may stay silent.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Behind PgBouncer: longer than any pause, which is no error to a client.
+const PATIENCE_IN_A_PAUSE: Duration = Duration::from_secs(40);
 /// How long the comparison at the end waits for a writable endpoint.
 const VERIFY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,8 @@ pub struct Report {
     pub in_doubt_present: usize,
     /// Between two acknowledged writes; absent with fewer than two.
     pub longest_gap: Option<Gap>,
+    /// The longest that one acknowledged write took; absent where none was acknowledged.
+    pub slowest_ms: Option<f64>,
     /// From each first error to the next acknowledged write, added up.
     pub refused_ms: u64,
     pub errors: BTreeMap<String, u64>,
@@ -61,8 +65,24 @@ pub enum Cluster {
     Orders,
 }
 
-pub async fn run(layout: &Layout, map: Map, cluster: Cluster, seconds: Option<f64>, pause: Duration) -> anyhow::Result<Report> {
-    let mut writer = Writer::new(layout, map, cluster)?;
+/// What the rows go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Through {
+    #[default]
+    Router,
+    /// PgBouncer, which gives each transaction another connection to the router.
+    Pooler,
+}
+
+/// Where the rows go, and on which way.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    pub cluster: Cluster,
+    pub through: Through,
+}
+
+pub async fn run(layout: &Layout, map: Map, way: Way, seconds: Option<f64>, pause: Duration) -> anyhow::Result<Report> {
+    let mut writer = Writer::new(layout, map, way)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let time_is_up = async {
@@ -83,7 +103,10 @@ pub async fn run(layout: &Layout, map: Map, cluster: Cluster, seconds: Option<f6
 
 struct Writer {
     address: SocketAddr,
+    through: Through,
     config: tokio_postgres::Config,
+    /// Past the pooler: the comparison at the end sets what belongs to a session.
+    compare: tokio_postgres::Config,
     run: i64,
     began: Instant,
     started_at: DateTime<Utc>,
@@ -94,28 +117,45 @@ struct Writer {
     in_doubt: BTreeSet<i64>,
     last: Option<(Instant, DateTime<Utc>)>,
     longest: Option<Gap>,
+    slowest: Option<Duration>,
     failing_since: Option<Instant>,
     refused: Duration,
     errors: BTreeMap<String, u64>,
 }
 
 impl Writer {
-    fn new(layout: &Layout, map: Map, cluster: Cluster) -> anyhow::Result<Self> {
-        let (address, database) = match cluster {
+    fn new(layout: &Layout, map: Map, way: Way) -> anyhow::Result<Self> {
+        let (router, database) = match way.cluster {
             Cluster::Users => (map.haproxy(Place::Control), "users"),
             Cluster::Orders => (map.patroni_front(), super::patroni::CLUSTER),
         };
+        if (way.cluster, way.through) == (Cluster::Orders, Through::Pooler) {
+            bail!("the cluster orders has no pooler");
+        }
         let mut config = tokio_postgres::Config::new();
-        config.hostaddr(address.ip()).port(address.port()).user("app").dbname(database).application_name("lifeboat lab load");
+        config.user("app").dbname(database).application_name("lifeboat lab load");
         config.password(std::fs::read_to_string(layout.secret_path("app")).context("cannot read the password of role app; is the lab up?")?.trim());
-        config.options("-c statement_timeout=2000");
+        let at = |address: SocketAddr| {
+            let mut config = config.clone();
+            config.hostaddr(address.ip()).port(address.port());
+            config
+        };
+        // PgBouncer takes no options: what they set would be seen by whoever is given the connection next.
+        let mut compare = at(router);
+        compare.options("-c statement_timeout=2000");
+        let (address, config) = match way.through {
+            Through::Router => (router, compare.clone()),
+            Through::Pooler => (map.pooler(Place::Control), at(map.pooler(Place::Control))),
+        };
         let started_at = Utc::now();
         let run = started_at.timestamp_micros();
         let path = layout.folder.join("load").join(format!("{run}.acknowledged"));
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self {
             address,
+            through: way.through,
             config,
+            compare,
             run,
             began: Instant::now(),
             started_at,
@@ -126,6 +166,7 @@ impl Writer {
             in_doubt: BTreeSet::new(),
             last: None,
             longest: None,
+            slowest: None,
             failing_since: None,
             refused: Duration::ZERO,
             errors: BTreeMap::new(),
@@ -134,7 +175,7 @@ impl Writer {
 
     async fn write_for_ever(&mut self, pause: Duration) -> anyhow::Result<()> {
         loop {
-            match self.connect().await {
+            match Self::connect(&self.config).await {
                 Ok(client) => self.write_until_error(&client, pause).await?,
                 Err(error) => {
                     self.note(error);
@@ -145,8 +186,8 @@ impl Writer {
         }
     }
 
-    async fn connect(&self) -> Result<Client, String> {
-        let (client, connection) = match tokio::time::timeout(PATIENCE, self.config.connect(NoTls)).await {
+    async fn connect(config: &tokio_postgres::Config) -> Result<Client, String> {
+        let (client, connection) = match tokio::time::timeout(PATIENCE, config.connect(NoTls)).await {
             Ok(connected) => connected.map_err(|e| words(&e))?,
             Err(_) => return Err(format!("no connection within {} ms", PATIENCE.as_millis())),
         };
@@ -160,8 +201,11 @@ impl Writer {
 
     /// `Err` only when the local record cannot be kept; then the measurement is worthless.
     async fn write_until_error(&mut self, client: &Client, pause: Duration) -> anyhow::Result<()> {
-        let prepared = tokio::time::timeout(PATIENCE, client.prepare("INSERT INTO app.load_rows (run, number) VALUES ($1, $2)")).await;
-        let insert = match prepared {
+        let patience = match self.through {
+            Through::Router => PATIENCE,
+            Through::Pooler => PATIENCE_IN_A_PAUSE,
+        };
+        let insert = match tokio::time::timeout(PATIENCE, Insert::over(client, self.through)).await {
             Ok(Ok(insert)) => insert,
             Ok(Err(error)) => {
                 self.note(words(&error));
@@ -177,15 +221,17 @@ impl Writer {
             self.next += 1;
             // In doubt from the moment it is sent: the run may be ended while the answer is under way.
             self.in_doubt.insert(number);
-            let problem = match tokio::time::timeout(PATIENCE, client.execute(&insert, &[&self.run, &number])).await {
+            let sent = Instant::now();
+            let problem = match tokio::time::timeout(patience, insert.execute(client, self.run, number)).await {
                 Ok(Ok(_)) => None,
                 Ok(Err(error)) => Some(words(&error)),
-                Err(_) => Some(format!("no answer within {} ms", PATIENCE.as_millis())),
+                Err(_) => Some(format!("no answer within {} ms", patience.as_millis())),
             };
             if let Some(problem) = problem {
                 self.note(problem);
                 return Ok(());
             }
+            self.slowest = self.slowest.max(Some(sent.elapsed()));
             self.acknowledge(number)?;
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
@@ -247,6 +293,7 @@ impl Writer {
             in_doubt: self.in_doubt.len(),
             in_doubt_present: self.in_doubt.intersection(&present).count(),
             longest_gap: self.longest,
+            slowest_ms: self.slowest.map(|slowest| slowest.as_secs_f64() * 1000.0),
             refused_ms: self.refused.as_millis() as u64,
             errors: self.errors,
             acknowledged_file: self.path,
@@ -254,7 +301,7 @@ impl Writer {
     }
 
     async fn present(&self) -> Result<BTreeSet<i64>, String> {
-        let client = self.connect().await?;
+        let client = Self::connect(&self.compare).await?;
         let ask = async {
             // A write that is taken back proves that the endpoint is writable and leaves no row.
             client.batch_execute("BEGIN").await?;
@@ -266,6 +313,31 @@ impl Writer {
             Ok(Ok(rows)) => Ok(rows.iter().map(|row| row.get(0)).collect()),
             Ok(Err(error)) => Err(words(&error)),
             Err(_) => Err("no answer within 20 s".into()),
+        }
+    }
+}
+
+/// Writes one row.
+enum Insert {
+    Prepared(tokio_postgres::Statement),
+    /// Behind PgBouncer nothing can be prepared: the next statement may go to another connection.
+    AtOnce,
+}
+
+impl Insert {
+    const ROW: &'static str = "INSERT INTO app.load_rows (run, number) VALUES ($1, $2)";
+
+    async fn over(client: &Client, through: Through) -> Result<Self, tokio_postgres::Error> {
+        match through {
+            Through::Router => client.prepare(Self::ROW).await.map(Self::Prepared),
+            Through::Pooler => Ok(Self::AtOnce),
+        }
+    }
+
+    async fn execute(&self, client: &Client, run: i64, number: i64) -> Result<(), tokio_postgres::Error> {
+        match self {
+            Self::Prepared(insert) => client.execute(insert, &[&run, &number]).await.map(|_| ()),
+            Self::AtOnce => client.query_typed(Self::ROW, &[(&run, Type::INT8), (&number, Type::INT8)]).await.map(|_| ()),
         }
     }
 }
@@ -291,6 +363,7 @@ pub fn print(report: &Report) {
         Some(gap) => println!("longest gap        {:.1} ms, {} to {}", gap.ms, gap.from.format("%H:%M:%S%.3f"), gap.to.format("%H:%M:%S%.3f UTC")),
         None => println!("longest gap        unknown: fewer than two writes were acknowledged"),
     }
+    println!("slowest write      {}", report.slowest_ms.map_or_else(|| "unknown: none was acknowledged".to_owned(), |ms| format!("{ms:.1} ms")));
     println!("writes refused     {} ms in all", report.refused_ms);
     for (error, count) in &report.errors {
         println!("error              {count} × {error}");

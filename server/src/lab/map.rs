@@ -19,6 +19,11 @@ const PATRONI_HOST: u8 = 40;
 const PATRONI_PORT: u16 = 8008;
 const ETCD_HOST: u8 = 9;
 const ETCD_PORT: u16 = 2379;
+/// PgBouncer before the router, beside the agent of a region.
+pub const POOLER: &str = "pooler";
+pub const POOLER_PLACE: Place = Place::UsWest2;
+const POOLER_HOST: u8 = 12;
+pub const POOLER_PORT: u16 = 6432;
 /// The guide's service `i` is host `20 + i`.
 const FIRST_SERVICE_HOST: u8 = 20;
 
@@ -174,6 +179,10 @@ impl Map {
         self.seen(from, Place::Control, HAPROXY_HOST, POSTGRES_PORT)
     }
 
+    pub fn pooler(self, from: Place) -> SocketAddr {
+        self.seen(from, POOLER_PLACE, POOLER_HOST, POOLER_PORT)
+    }
+
     /// Where the dashboard hears of observers.
     pub fn dashboard(self, from: Place) -> SocketAddr {
         self.seen(from, Place::Control, DASHBOARD_HOST, DASHBOARD_PORT)
@@ -256,7 +265,7 @@ impl Map {
 
     /// Every address something of the lab itself listens on, relays and the dashboard apart, with its name.
     pub fn listeners(self) -> Vec<(String, SocketAddr)> {
-        let mut all = vec![("haproxy".to_owned(), self.haproxy(Place::Control))];
+        let mut all = vec![("haproxy".to_owned(), self.haproxy(Place::Control)), (POOLER.to_owned(), self.pooler(POOLER_PLACE))];
         all.extend(REGIONS.map(|p| (agent_name(p), self.agent(p, p))));
         all.extend(PG_NODES.iter().map(|n| (n.id.to_owned(), self.pg(n.place, n))));
         for service in &SERVICES {
@@ -284,6 +293,7 @@ impl Map {
                 }
             }
             if from == Place::Control {
+                add(POOLER_PLACE, self.pooler(from), self.pooler(POOLER_PLACE));
                 for place in REGIONS {
                     add(place, self.agent(from, place), self.agent(place, place));
                 }

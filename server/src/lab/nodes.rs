@@ -39,6 +39,7 @@ impl Nodes {
                 ca_file: None,
                 seen_as: REGIONS.map(|to| (self.map.network(Place::Control, to), self.map.network(place, to))).into(),
             }),
+            poolers: super::pooler::of_agent(&self.layout, place),
             nodes: PG_NODES.iter().filter(|n| n.place == place).map(|n| self.agent_node(n)).collect(),
             peers: PG_NODES
                 .iter()

@@ -238,6 +238,7 @@ pub fn declare(estate: &mut Estate, layout: &Layout, map: Map, detection: Detect
         manager: Manager::Patroni,
         synchronous: None,
         nodes: PATRONI_NODES.iter().zip(roles).map(node).collect::<anyhow::Result<_>>()?,
+        poolers: Vec::new(),
     });
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::layout::{Layout, write_private};
 use super::map::{self, Map, PATRONI_NODES, PG_NODES, PatroniNode, PgNode, Place, REGIONS, SERVICES, Service};
 use super::nodes::{Nodes, plain};
 use super::patroni;
+use super::pooler;
 use super::relay::World;
 use super::slowness;
 use crate::agent::processes::{self, Process};
@@ -40,6 +41,7 @@ pub enum Target {
     Daemon(&'static PatroniNode),
     Etcd,
     Haproxy,
+    Pooler,
     Agent(Place),
     Service(&'static Service, Place),
 }
@@ -64,6 +66,9 @@ impl Platform {
         }
         if name == "haproxy" {
             return Ok(Target::Haproxy);
+        }
+        if name == map::POOLER {
+            return Ok(Target::Pooler);
         }
         if self.patroni {
             for node in &PATRONI_NODES {
@@ -215,6 +220,7 @@ impl Platform {
             Target::Managed(node) | Target::Daemon(node) => patroni::start_daemon(self, node)?,
             Target::Etcd => patroni::start_etcd(self)?,
             Target::Haproxy => self.start_haproxy(self.writable().await).await?,
+            Target::Pooler => pooler::start(self)?,
             Target::Agent(place) => self.start_agent(place)?,
             Target::Service(service, place) => self.start_service(service, place)?,
         }
@@ -345,6 +351,7 @@ fn process_name(target: &Target) -> String {
         Target::Managed(node) | Target::Daemon(node) => patroni::daemon(node),
         Target::Etcd => patroni::ETCD.to_owned(),
         Target::Haproxy => "haproxy".to_owned(),
+        Target::Pooler => map::POOLER.to_owned(),
         Target::Agent(place) => map::agent_name(*place),
         Target::Service(service, place) => map::instance(service, *place),
     }

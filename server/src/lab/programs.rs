@@ -8,6 +8,7 @@ pub struct Programs {
     /// Folder with initdb, pg_ctl, pg_rewind, …
     pub postgres: PathBuf,
     pub haproxy: PathBuf,
+    pub pgbouncer: PathBuf,
     /// Only where the lab has a cluster that it runs.
     pub patroni: Option<PatroniPrograms>,
 }
@@ -20,7 +21,12 @@ pub struct PatroniPrograms {
 
 impl Programs {
     pub fn find() -> anyhow::Result<Self> {
-        Ok(Self { postgres: find_postgres()?, haproxy: find_haproxy()?, patroni: None })
+        Ok(Self {
+            postgres: find_postgres()?,
+            haproxy: find_daemon("haproxy", "HAProxy")?,
+            pgbouncer: find_daemon("pgbouncer", "PgBouncer")?,
+            patroni: None,
+        })
     }
 
     /// With what the second cluster needs.
@@ -62,11 +68,12 @@ fn find_postgres() -> anyhow::Result<PathBuf> {
     }
 }
 
-fn find_haproxy() -> anyhow::Result<PathBuf> {
+/// A daemon whose package has the name of the program.
+fn find_daemon(program: &str, name: &str) -> anyhow::Result<PathBuf> {
     let folders = path_folders().into_iter().chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
-    match folders.map(|folder| folder.join("haproxy")).find(|path| path.is_file()) {
+    match folders.map(|folder| folder.join(program)).find(|path| path.is_file()) {
         Some(path) => Ok(path),
-        None => bail!("HAProxy is missing (looked in PATH and /usr/sbin): install the package haproxy"),
+        None => bail!("{name} is missing (looked in PATH and /usr/sbin): install the package {program}"),
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Status {
     pub regions: Vec<RegionState>,
     pub nodes: Vec<NodeState>,
     pub haproxy: HaproxyState,
+    pub pooler: ProcessState,
     pub agents: Vec<ProcessState>,
     pub services: Vec<ServiceState>,
     /// Ways that are cut, as `control:us-east-1`.
@@ -119,6 +120,11 @@ pub async fn status(platform: &Platform, client: &reqwest::Client) -> Status {
             life: platform.life(&Target::Haproxy),
             servers: servers.into_iter().map(|(name, state)| (name, state.to_owned())).collect(),
         },
+        pooler: ProcessState {
+            name: map::POOLER.into(),
+            control_address: platform.map.pooler(Place::Control).to_string(),
+            life: platform.life(&Target::Pooler),
+        },
         agents: REGIONS
             .map(|p| ProcessState {
                 name: map::agent_name(p),
@@ -214,7 +220,7 @@ pub fn print(status: &Status) {
     }
     let servers: Vec<String> = status.haproxy.servers.iter().map(|(name, state)| format!("{name} {state}")).collect();
     println!("  {:<28} {:<22} {:<8} {}", "haproxy", status.haproxy.address, word(status.haproxy.life), servers.join(", "));
-    for agent in &status.agents {
+    for agent in std::iter::once(&status.pooler).chain(&status.agents) {
         println!("  {:<28} {:<22} {}", agent.name, agent.control_address, word(agent.life));
     }
     for service in &status.services {

@@ -116,8 +116,10 @@ async fn start(platform: &Platform, synchronous: bool) -> anyhow::Result<Vec<Str
             notes.push("no node is writable; HAProxy sends clients nowhere".into());
         }
         platform.start_haproxy(writable).await?;
+        super::pooler::start(platform)?;
     } else {
         platform.start_haproxy(Some(PG_NODES[0].id)).await?;
+        super::pooler::start(platform)?;
         tell("PostgreSQL: a primary and two standbys")?;
         platform.nodes.build(synchronous).await?;
     }
@@ -145,6 +147,11 @@ async fn wait_until_ready(platform: &Platform, whole: bool) -> anyhow::Result<()
             let agent = Agent::new(format!("http://{}", platform.map.agent(Place::Control, place)), &token)?;
             if let Err(error) = agent.status().await {
                 missing.push(format!("agent of {}: {error}", place.name()));
+            }
+            if place == super::map::POOLER_PLACE
+                && let Err(error) = agent.pooler(super::map::POOLER).await
+            {
+                missing.push(format!("the pooler: {error}"));
             }
         }
         let seen = status::status(platform, &client).await;

@@ -199,6 +199,7 @@ async fn end(process: &Process) -> anyhow::Result<()> {
 fn print_addresses(layout: &Layout, map: Map) {
     println!("lab {} is ready in {}", map.number, layout.folder.display());
     println!("  writes (HAProxy)   {}", map.haproxy(Place::Control));
+    println!("  through PgBouncer  {}", map.pooler(Place::Control));
     for node in &PG_NODES {
         println!("  {:<18} {}   really {}", node.id, map.pg(Place::Control, node), map.pg(node.place, node));
     }

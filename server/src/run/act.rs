@@ -134,6 +134,11 @@ impl Hands for Acting {
             Action::RestoreSynchronous { node, standbys, confirm } => {
                 self.restore_synchronous(&cluster, node, standbys, *confirm, operation, timeout).await
             }
+            Action::PausePoolers { poolers, lasts } => self.pause_poolers(&cluster, poolers, *lasts).await,
+            Action::CutPoolers { poolers, node, lasts } => self.cut_poolers(&cluster, poolers, node, *lasts, timeout).await,
+            Action::RepointPoolers { poolers, node } => self.repoint_poolers(&cluster, poolers, node, timeout).await,
+            Action::ResumePoolers { poolers } => self.resume_poolers(&cluster, poolers, timeout).await,
+            Action::ProvePoolers { poolers, node } => self.prove_poolers(&cluster, poolers, node, operation, timeout).await,
         }
     }
 }
@@ -161,8 +166,12 @@ impl Acting {
     /// The agent for one order, with a number of its own. The step was written down before it acts, so a later step has a later
     /// number; the orders of one step are counted.
     pub(super) fn agent(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Agent> {
+        Ok(self.numbered(self.connections.agent_of(cluster, node)?))
+    }
+
+    pub(super) fn numbered(&self, agent: &Agent) -> Agent {
         let ordered = self.ordered.fetch_add(1, Ordering::Relaxed);
-        Ok(self.connections.agent_of(cluster, node)?.clone().numbered(orders::number(self.desk.picture().records.seq, ordered)))
+        agent.clone().numbered(orders::number(self.desk.picture().records.seq, ordered))
     }
 
     async fn check_target(&mut self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
@@ -261,6 +270,7 @@ impl Acting {
                 if let Some((name, server)) = servers.iter().find(|(_, server)| server.open || server.sessions > 0) {
                     bail!("{name} is {} at the router, with {} client sessions", if server.open { "open" } else { "closed" }, server.sessions);
                 }
+                self.no_pooler_leads_to(cluster, node).await?;
                 Ok(Done::because(format!(
                     "{node} does not answer; no client reaches it through the router, and it cannot acknowledge a commit without its synchronous standby"
                 )))

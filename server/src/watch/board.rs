@@ -15,6 +15,7 @@ use engine::{
     noticing,
     patroni::{PatroniReading, PatroniView},
     picture::{EndpointView, Observations, SeenOn, TrafficView},
+    poolers::PoolerView,
     time::{Instant, Span},
 };
 use std::{
@@ -230,6 +231,17 @@ impl Board {
                 }
                 self.push(subject, sample);
             }
+            Sighting::Pooler { cluster, pooler, sample, said } => {
+                let subject = Subject::Pooler { cluster: cluster.clone(), pooler: pooler.clone() };
+                let view = self.observed.poolers.get_or_insert_with((cluster, pooler), PoolerView::never_asked);
+                if let Some(said) = said {
+                    if view.said.as_ref().is_none_or(|known| (known.paused, &known.leads_to) != (said.paused, &said.leads_to)) {
+                        self.news.add(&subject);
+                    }
+                    view.said = Some(said);
+                }
+                self.push(subject, sample);
+            }
             Sighting::Traffic { service, sample, regions } => {
                 let subject = Subject::Traffic { service: service.clone() };
                 let view = self.observed.traffic.get_or_insert_with(service, unseen_traffic);
@@ -391,6 +403,9 @@ impl Board {
             }
             Subject::Patroni { cluster } => {
                 self.observed.patroni.get_or_insert_with(cluster.clone(), PatroniView::never_asked).judgement = judgement;
+            }
+            Subject::Pooler { cluster, pooler } => {
+                self.observed.poolers.get_or_insert_with((cluster.clone(), pooler.clone()), PoolerView::never_asked).judgement = judgement;
             }
             Subject::Agent { region } => {
                 self.observed.agents.insert(region.clone(), judgement);

@@ -195,8 +195,9 @@ impl Stage {
         }
         let probes = probe::client().unwrap();
         let (nodes, agents, routers, monitoring) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let patroni = BTreeMap::new();
-        let connections = Connections { nodes, agents, routers, patroni, traffic, monitoring, hooks, leases: Leases::default(), probes };
+        let (patroni, poolers) = (BTreeMap::new(), BTreeMap::new());
+        let leases = Leases::default();
+        let connections = Connections { nodes, agents, routers, poolers, patroni, traffic, monitoring, hooks, leases, probes };
         let folder = tempfile::tempdir().unwrap();
         let desk = Arc::new(Desk::open(Store::open(folder.path()).await.unwrap(), estate).await.unwrap());
         let stage = Self { _folder: folder, desk, connections: Arc::new(connections), controls };

@@ -2,6 +2,7 @@
 //! as they are told, or do it late, or twice, or do not say so.
 
 mod clients;
+mod poolers;
 
 use crate::{
     harm::Harm,
@@ -156,6 +157,9 @@ impl Played {
                 }
                 Ok(Done::because("all stream"))
             }
+            Action::PausePoolers { poolers, lasts } => self.tell_poolers(cluster, poolers, Some(*lasts)).await,
+            Action::ResumePoolers { poolers } => self.tell_poolers(cluster, poolers, None).await,
+            Action::ProvePoolers { poolers, node } => self.prove_poolers(cluster, poolers, node).await,
             other => bail!("not an action on a database: {other:?}"),
         }
     }

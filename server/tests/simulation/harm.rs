@@ -25,6 +25,8 @@ pub enum Harm {
     CatchUpLies,
     /// The log of a fenced primary is said to hold nothing that is not on the standby.
     LogLies,
+    /// Clients that wait are said to have been let through.
+    WaitForgotten,
     /// An entry of the journal is changed after it was written.
     EntryChanged,
     /// The last entry of the journal is lost when the server is killed.
@@ -32,7 +34,7 @@ pub enum Harm {
 }
 
 impl Harm {
-    pub const ALL: [Harm; 12] = [
+    pub const ALL: [Harm; 13] = [
         Harm::FenceLies,
         Harm::ApprovalSkipped,
         Harm::LateOrdersObeyed,
@@ -43,6 +45,7 @@ impl Harm {
         Harm::UndoLies,
         Harm::CatchUpLies,
         Harm::LogLies,
+        Harm::WaitForgotten,
         Harm::EntryChanged,
         Harm::EntryLost,
     ];
@@ -58,6 +61,7 @@ impl Harm {
             Harm::RestraintsNotShown | Harm::PastNotShown => &[Law::SafetyRules],
             Harm::UndoLies => &[Law::TruthfulFailure],
             Harm::CatchUpLies | Harm::LogLies => &[Law::NoLossWhereNoneWasSaid],
+            Harm::WaitForgotten => &[Law::NobodyLeftWaiting],
             Harm::EntryChanged | Harm::EntryLost => &[Law::Journal],
         }
     }

@@ -81,8 +81,14 @@ impl Laws {
         match &entry.event {
             Event::OperationStarted { .. } => rules::at_a_start(stage, operation),
             Event::StepEnded { step, state, .. } => Self::step_ended(stage, operation, *step, *state),
-            Event::OperationSucceeded { .. } => truth::of_a_success(stage, operation),
-            Event::OperationFailed { .. } => truth::of_a_failure(stage, operation),
+            Event::OperationSucceeded { .. } => {
+                truth::of_a_success(stage, operation);
+                truth::of_a_wait(stage, operation);
+            }
+            Event::OperationFailed { .. } => {
+                truth::of_a_failure(stage, operation);
+                truth::of_a_wait(stage, operation);
+            }
             _ => {}
         }
         let is_end = matches!(

@@ -67,6 +67,8 @@ const FLOORS: &[(&str, u64)] = &[
     ("fences by the host", 2_000),
     ("fences by the router and the standby", 250),
     ("fences not proven, accepted by people", 150),
+    ("clients made to wait", 500),
+    ("clients let through", 500),
     ("the server is killed", 6_000),
     ("the journal could not be written", 500),
     ("operations resumed", 4_500),
@@ -195,7 +197,7 @@ fn a_seed_is_one_history() {
 fn harm_that_is_done_on_purpose_is_found() {
     for harm in Harm::ALL {
         let found = Mutex::new(None);
-        play_all(0..600, Some(harm), |seed, outcome| {
+        play_all(0..3_000, Some(harm), |seed, outcome| {
             let noticed = outcome.breaches.iter().find(|breach| harm.breaks().contains(&breach.law)).map(|breach| (seed, breach.law));
             noticed.is_some_and(|noticed| found.lock().unwrap_or_else(PoisonError::into_inner).replace(noticed).is_none())
         });

@@ -157,6 +157,11 @@ region = "west"
 host = "127.0.0.1"
 port = 3
 role = "standby"
+[[cluster.pooler]]
+id = "front"
+address = "127.0.0.1:9"
+region = "west"
+follows = "router"
 [[cluster]]
 id = "orders"
 service = "orders"

@@ -16,6 +16,7 @@ use engine::{
     journal::{Actor, Event, Subject},
     noticing,
     picture::{EndpointView, Observations, ObserverView, SeenOn, TrafficView},
+    poolers::{PoolerReading, PoolerView},
     time::{Instant, Span},
 };
 use std::{
@@ -36,6 +37,7 @@ enum Seen {
     Node(Option<Box<NodeReading>>),
     Hosts(Vec<(NodeId, HostState)>),
     Routed(Vec<NodeId>),
+    Pooler(PoolerReading),
     Regions(BTreeSet<RegionId>),
 }
 
@@ -85,6 +87,9 @@ impl Board {
                 watch(Subject::Node { cluster: cluster.id.clone(), node: node.id.clone() }, estate.detection_of(cluster));
             }
             watch(Subject::Router { cluster: cluster.id.clone() }, estate.detection_of(cluster));
+            for pooler in &cluster.poolers {
+                watch(Subject::Pooler { cluster: cluster.id.clone(), pooler: pooler.id.clone() }, estate.detection_of(cluster));
+            }
         }
         for region in estate.regions.iter().filter(|region| region.agent.is_some()) {
             watch(Subject::Agent { region: region.id.clone() }, estate.detection);
@@ -144,6 +149,9 @@ impl Board {
                 if let Some(view) = self.observed.clusters.get_mut(cluster) {
                     view.routed_to = Some(RoutedTo { at: sample.at, nodes });
                 }
+            }
+            (Subject::Pooler { cluster, pooler }, Seen::Pooler(said)) => {
+                self.observed.poolers.get_or_insert_with((cluster.clone(), pooler.clone()), PoolerView::never_asked).said = Some(said);
             }
             (Subject::Traffic { service }, seen) => {
                 let unseen = || TrafficView { judgement: Judgement::never_measured(), on: None };
@@ -246,6 +254,9 @@ fn put(observed: &mut Observations, sights: &Sights, subject: &Subject, target: 
             }
             observed.routers.insert(cluster.clone(), judgement);
         }
+        Subject::Pooler { cluster, pooler } => {
+            observed.poolers.get_or_insert_with((cluster.clone(), pooler.clone()), PoolerView::never_asked).judgement = judgement;
+        }
         // In this world Lifeboat runs every cluster.
         Subject::Patroni { .. } => {}
         Subject::Agent { region } => {
@@ -299,6 +310,23 @@ fn look(world: &mut World, subject: &Subject, now: Instant) -> (Outcome, Seen) {
             cluster => (Outcome::Good, Seen::Routed(cluster.route.iter().cloned().collect())),
         },
         Subject::Patroni { .. } => (failed("nobody runs Patroni here"), Seen::Nothing),
+        Subject::Pooler { cluster, pooler } => {
+            if !world.hears_of_pooler(cluster, pooler) {
+                return (failed("timed out"), Seen::Nothing);
+            }
+            let until = world.cluster(cluster).poolers[pooler].1.filter(|until| *until > now);
+            let said = PoolerReading {
+                at: now,
+                version: "PgBouncer 1.18.0".to_owned(),
+                paused: until.is_some(),
+                paused_until: until,
+                connects_to: "127.0.0.1:7".to_owned(),
+                leads_to: None,
+                clients_waiting: 0,
+                longest_wait: Span::ZERO,
+            };
+            (Outcome::Good, Seen::Pooler(said))
+        }
         Subject::Traffic { service } => match &world.controls[service] {
             control if control.silent => (failed("no answer"), Seen::Nothing),
             control => (Outcome::Good, Seen::Regions(control.on.clone())),

@@ -9,7 +9,7 @@ use crate::{
 use engine::{
     databases::{Lsn, NodeReading, NodeRole, Peer},
     estate::{Estate, StrategyKind},
-    id::{ClusterId, NodeId, RegionId, ServiceId},
+    id::{ClusterId, NodeId, PoolerId, RegionId, ServiceId},
     time::Instant,
 };
 use server::agent::orders::Orders;
@@ -69,6 +69,8 @@ pub struct Cluster {
     /// Up to where commits were acknowledged to clients, by branch.
     pub acknowledged: BTreeMap<u32, u64>,
     pub branches: u32,
+    /// The region of each pooler before the router, and until when its clients wait. Its agent ends that, also one that was started anew.
+    pub poolers: BTreeMap<PoolerId, (RegionId, Option<Instant>)>,
     /// Since something was said of it that was not so, a loss is not held against the product.
     pub lied_about: bool,
 }
@@ -112,6 +114,7 @@ impl World {
                 quorum: dice.one_in(2),
                 acknowledged: BTreeMap::new(),
                 branches: 1,
+                poolers: cluster.poolers.iter().map(|pooler| (pooler.id.clone(), (pooler.region.clone(), None))).collect(),
                 lied_about: false,
             };
             clusters.insert(cluster.id.clone(), made);
@@ -156,6 +159,15 @@ impl World {
     }
     pub fn node_mut(&mut self, cluster: &ClusterId, node: &NodeId) -> &mut Node {
         self.cluster_mut(cluster).nodes.get_mut(node).expect("a declared node")
+    }
+    /// Whether somebody at the dashboard may ask the agent beside a pooler.
+    pub fn hears_of_pooler(&self, cluster: &ClusterId, pooler: &PoolerId) -> bool {
+        let (region, _) = &self.cluster(cluster).poolers[pooler];
+        self.reaches_region(&Place::Dashboard, region) && !self.hosts[region].agent_gone
+    }
+    /// Whether clients of a pooler wait.
+    pub fn keeps_waiting(&self, cluster: &ClusterId, pooler: &PoolerId, now: Instant) -> bool {
+        self.cluster(cluster).poolers[pooler].1.is_some_and(|until| until > now)
     }
     pub fn touch(&mut self, what: &impl ToString, now: Instant) {
         self.touched.insert(what.to_string(), now);

@@ -99,6 +99,9 @@ pub(super) fn targets(estate: &Estate) -> BTreeMap<Subject, Target> {
         if cluster.manager == Manager::Patroni {
             targets.insert(Subject::Patroni { cluster: cluster.id.clone() }, target(rule));
         }
+        for pooler in &cluster.poolers {
+            targets.insert(Subject::Pooler { cluster: cluster.id.clone(), pooler: pooler.id.clone() }, target(rule));
+        }
         if cluster.router.is_some() {
             targets.insert(Subject::Router { cluster: cluster.id.clone() }, target(rule));
         }

@@ -6,7 +6,7 @@ use crate::{
     stage::Stage,
 };
 use engine::{
-    failover::{Action, FenceMeans, Mode, Operation, OperationKind},
+    failover::{Action, FenceMeans, Mode, Operation, OperationKind, StepState},
     id::{ClusterId, NodeId, RegionId, Scope},
     time::Instant,
 };
@@ -43,6 +43,26 @@ pub(super) fn of_a_success(stage: &Stage, operation: &Operation) {
     }
     if operation.measured.lost_transactions == Some(0) && operation.plan.kind == OperationKind::Switchover {
         stage.count("switchovers without loss");
+    }
+}
+
+/// Whoever it made to wait was let through, unless it is on record that this failed: then the agent ends the wait.
+pub(super) fn of_a_wait(stage: &Stage, operation: &Operation) {
+    let (Some(change), now) = (operation.plan.database(), stage.now()) else { return };
+    let steps = || operation.plan.steps.iter().zip(&operation.steps);
+    let on_record = steps().any(|(step, record)| match step.action {
+        Action::PausePoolers { .. } => record.state == StepState::UndoFailed,
+        Action::ResumePoolers { .. } => matches!(record.state, StepState::Failed | StepState::Skipped),
+        _ => false,
+    });
+    let made_to_wait = steps().find_map(|(step, record)| match &step.action {
+        Action::PausePoolers { poolers, .. } if record.attempts > 0 => Some(poolers),
+        _ => None,
+    });
+    let left = made_to_wait.into_iter().flatten().find(|pooler| stage.world().keeps_waiting(&change.cluster, pooler, now)).cloned();
+    if let Some(pooler) = left.filter(|_| !on_record) {
+        let how = format!("{} {} is {}, and clients of {pooler} wait", operation.plan.kind, operation.id.short(), operation.state);
+        stage.broken(Law::NobodyLeftWaiting, how);
     }
 }
 
