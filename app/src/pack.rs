@@ -161,8 +161,7 @@ fn by_hand(cluster: &Cluster, plan: Option<&Plan>) -> Vec<(String, Option<String
         Some(positions.join("\n")),
     ));
     let promote = change.and_then(|change| change.target.as_ref()).and_then(|target| cluster.node(target));
-    let promote =
-        promote.map(|node| format!("{}\n{}", psql(node, "show synchronous_standby_names"), psql(node, "select pg_promote(wait => true)")));
+    let promote = promote.map(|node| format!("{}\n{}", psql(node, "show synchronous_standby_names"), psql(node, "select pg_promote(wait => true)")));
     steps.push((
         "Promote exactly one node, once. As of this pack the best one was the one below; the positions you read now decide. Where the first line names nodes that are not there, empty that before you promote it (ALTER SYSTEM, pg_reload_conf()): its first write would hang. Set it again once its standbys stream."
             .to_owned(),
