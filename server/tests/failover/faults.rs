@@ -140,6 +140,8 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         // At once, whoever still has a file in it.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        if !Command::new("umount").arg("--lazy").arg(&self.0).status().is_ok_and(|status| status.success()) {
+            eprintln!("{} is still mounted", self.0.display());
+        }
     }
 }

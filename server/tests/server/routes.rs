@@ -45,6 +45,7 @@ pub fn page(path: &str) -> (Rule, &'static str) {
         "/databases/{cluster}/plan" => (Rule::SignedIn, "/databases/users/plan?kind=switchover&node=pg-standby-west"),
         "/operations" => (Rule::SignedIn, "/operations"),
         "/operations/{operation}" => (Rule::SignedIn, "/operations/01890a5d-ac96-774b-bcce-b302099a8057"),
+        "/operations/{operation}/receipt" => (Rule::SignedIn, "/operations/01890a5d-ac96-774b-bcce-b302099a8057/receipt"),
         "/journal" => (Rule::SignedIn, "/journal"),
         "/notifications" => (Rule::SignedIn, "/notifications"),
         "/login" => (Rule::Everyone, "/login"),
