@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Programs that belong to a lab when one of their arguments lies in its folder.
-const PROGRAMS: [&str; 7] = ["haproxy", "etcd", "postgres", "initdb", "pg_basebackup", "pg_ctl", "pg_rewind"];
+const PROGRAMS: [&str; 8] = ["haproxy", "pgbouncer", "etcd", "postgres", "initdb", "pg_basebackup", "pg_ctl", "pg_rewind"];
 
 /// The supervisor of this folder, if it lives.
 pub fn supervisor(layout: &Layout) -> Option<Process> {
