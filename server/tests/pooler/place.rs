@@ -3,7 +3,7 @@
 
 use engine::{
     databases::Protection,
-    estate::{Estate, Follows, Pooler},
+    estate::{Estate, FailoverMode, Follows, Pooler},
     failover::{Operation, OperationKind, Plan, State},
     id::{AccountName, ClusterId, OperationId, Scope},
     journal::{Actor, Command as Order},
@@ -353,6 +353,8 @@ impl Server {
     async fn made(lab: &Lab, change: impl FnOnce(&mut Estate)) -> (Self, Arc<Connections>) {
         let config = Config::read(&lab.config()).unwrap();
         let (mut estate, _) = config.read_estate().unwrap();
+        // What is asked for here, people ask for: nothing is in their way.
+        estate.strategies.iter_mut().for_each(|strategy| strategy.failover = FailoverMode::Manual);
         change(&mut estate);
         let connections = Arc::new(Connections::new(&config, &estate).unwrap());
         let desk = Arc::new(Desk::open(Store::open(&config.data).await.unwrap(), estate).await.unwrap());
