@@ -63,9 +63,9 @@ impl Connections {
     /// malformed address.
     pub fn new(config: &Config, estate: &Estate) -> anyhow::Result<Self> {
         let (mut nodes, mut routers, mut poolers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let logins = estate.clusters.iter().map(|cluster| Login::read(config, cluster)).collect::<anyhow::Result<Vec<_>>>()?;
         let agents = agents(config, estate)?;
-        for cluster in &estate.clusters {
-            let login = Login::read(config, cluster)?;
+        for (cluster, login) in estate.clusters.iter().zip(&logins) {
             check_lease(estate, cluster)?;
             for node in &cluster.nodes {
                 nodes.insert((cluster.id.clone(), node.id.clone()), login.at(&node.host, node.port));

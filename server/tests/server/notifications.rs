@@ -218,7 +218,7 @@ async fn mail_is_handed_over_encrypted_to_a_server_whose_certificate_is_known() 
     let ca_file = format!("ca_file = \"{}\"\n", certificate.display());
     telling(&house, &with_login(&mail, &ca_file), &[("mail-password", "canary-4711")]).await;
     primary_fails(&house).await;
-    until("it was taken", async || matches!(deliveries(&house).await.first().map(|one| one.outcome.clone()), Some(Outcome::Delivered(_)))).await;
+    until("it was taken", async || matches!(deliveries(&house).await.first().map(|one| one.outcome), Some(Outcome::Delivered(_)))).await;
     assert_eq!(mail.letters().len(), 1);
     let said = mail.commands();
     let open: Vec<&str> = said.iter().filter(|line| !line.starts_with('🔒')).map(|line| line.split(' ').next().unwrap()).collect();
