@@ -140,7 +140,7 @@ test.describe("people step in", () => {
     const path = await plan(olga, "switchover", "pg-standby-west");
     await approve(oskar, path);
     await reaches(oskar, path, /running/);
-    await expect.poll(async () => (await dashboard.entries(path)).filter(({ event }) => event === "step-started").length, { timeout: 30_000 }).toBe(4);
+    await expect.poll(async () => (await dashboard.entries(path)).filter(({ event }) => event === "step-started").length, { timeout: 30_000 }).toBe(5);
     await does(oskar, path, "abort_operation", "the release is not done yet");
     await says(oskar, path, /Told to stop/);
     await lab.sql("pg-standby-west", "select pg_wal_replay_resume()");

@@ -8,7 +8,7 @@ use crate::ui::{
 };
 use engine::{
     databases::LossBound,
-    failover::{Action, Operation, OperationKind, Stamp, StepRecord, StepState},
+    failover::{Action, FenceMeans, Operation, OperationKind, Stamp, StepRecord, StepState},
     picture::Picture,
     time::Instant,
 };
@@ -60,7 +60,7 @@ fn in_words(at: Instant) -> String {
 }
 
 fn counting(action: &Action) -> bool {
-    matches!(action, Action::MeasureLoss { .. } | Action::CatchUp { .. } | Action::HoldsAll { .. })
+    matches!(action, Action::MeasureLoss { .. } | Action::CatchUp { .. } | Action::HoldsAll { .. } | Action::Fence { by: FenceMeans::ReadOnly, .. })
 }
 
 fn agreed(operation: &Operation) -> String {
