@@ -58,7 +58,7 @@ pub fn Poolers(poolers: Vec<PoolerWord>) -> impl IntoView {
         view! {
             <section class="panel" aria-labelledby="poolers-title">
                 <h2 id="poolers-title">"PgBouncer"</h2>
-                <ul class="reasons">{poolers.into_iter().map(line).collect_view()}</ul>
+                <ul class="poolers">{poolers.into_iter().map(line).collect_view()}</ul>
             </section>
         }
         .settled()

@@ -6,7 +6,6 @@ use super::{
     calls,
     forms::ActForms,
     line::OperationLine,
-    receipt::Receipt,
     refused::RefusedBefore,
     rows::{OperationRows, StateBadge},
     steps::Steps,
@@ -84,7 +83,13 @@ fn Whole(page: Page, answers: Answers) -> impl IntoView {
                 })}
                 {page.clock.clone().map(|clock| view! { <BurnDown clock now/> })}
                 {(!page.measured.is_empty()).then(|| view! { <Measured rows=page.measured.clone()/> })}
-                {page.receipt.clone().map(|receipt| view! { <ReceiptPanel receipt href=format!("/operations/{}/receipt", line.id)/> })}
+                {page.receipt.clone().map(|receipt| view! {
+                    <section class="panel" aria-labelledby="receipt-title">
+                        <h2 id="receipt-title">"What it cost"</h2>
+                        <p><Badge tone=receipt.tone word=receipt.says/></p>
+                        <p><a href=format!("/operations/{}/receipt", line.id)>"Receipt, to be printed"</a></p>
+                    </section>
+                })}
                 <Agreement page=page.clone()/>
             </div>
         </div>
@@ -237,27 +242,23 @@ pub fn ReceiptPage() -> impl IntoView {
     let params = use_params_map();
     let page = watch(move || params.read().get("operation").unwrap_or_default(), calls::operation);
     watched(page, |page| {
-        let whole = format!("/operations/{}", page.line.id);
-        let receipt = page.receipt.map(|receipt| view! { <ReceiptPanel receipt href=whole.clone()/> });
+        let row = |(what, says): (String, String)| view! { <dt>{what}</dt><dd>{says}</dd> };
+        let receipt = page.receipt.map(|receipt| {
+            view! {
+                <section class="panel receipt" aria-label="Receipt of the loss">
+                    <p class="says"><Badge tone=receipt.tone word=receipt.says/></p>
+                    <dl class="facts">{receipt.rows.into_iter().map(row).collect_view()}</dl>
+                </section>
+            }
+        });
         view! {
-            <PageTitle title=format!("Receipt: {}", page.line.title)><a href=whole.clone()>{page.line.id.to_string()}</a></PageTitle>
+            <PageTitle title=format!("Receipt: {}", page.line.title)>
+                "Of "<a href=format!("/operations/{}", page.line.id)>"operation "{page.line.id.to_string()}</a>
+            </PageTitle>
             {receipt.map_or_else(|| view! { <p>"Of this operation there is none: it moved no writes."</p> }.settled(), IntoSettled::settled)}
         }
         .settled()
     })
-}
-
-#[component]
-fn ReceiptPanel(receipt: Receipt, href: String) -> impl IntoView {
-    let row = |(what, says): (String, String)| view! { <dt>{what}</dt><dd>{says}</dd> };
-    view! {
-        <section class="panel receipt" aria-labelledby="receipt-title">
-            <h2 id="receipt-title"><a href=href>"Receipt of the loss"</a></h2>
-            <p><Icon name=receipt.tone.name()/><strong>{receipt.says}</strong></p>
-            <dl class="facts">{receipt.rows.into_iter().map(row).collect_view()}</dl>
-        </section>
-    }
-    .settled()
 }
 
 /// Who agreed to what, when and why.

@@ -105,12 +105,18 @@ fn counted<'a>(picture: &'a Picture, operation: &'a Operation) -> Result<(&'a Op
 fn figures(by: &Operation) -> Vec<(String, String)> {
     let measured = &by.measured;
     let transactions = measured.lost_transactions.map_or_else(|| "not counted".to_owned(), |count| count.to_string());
-    let bytes = measured.lost_bytes.map_or_else(|| "not counted".to_owned(), |bytes| format!("{} ({bytes} bytes)", bytes_in_words(bytes)));
+    let bytes = measured.lost_bytes.map_or_else(
+        || "not counted".to_owned(),
+        |bytes| match bytes {
+            0..1_024 => bytes_in_words(bytes),
+            _ => format!("{} ({bytes} bytes)", bytes_in_words(bytes)),
+        },
+    );
     let mut rows = vec![("Transactions lost".to_owned(), transactions), ("Write-ahead log lost".to_owned(), bytes)];
     if let Some((from, to)) = measured.lost_between {
         rows.push(("From and to".to_owned(), format!("{from}, {to}")));
     }
-    if let Some(span) = measured.lost_span {
+    if let Some(span) = measured.lost_span.filter(|_| measured.lost_transactions != Some(0)) {
         rows.push(("Between the first and the last commit".to_owned(), words::took_in_words(span)));
     }
     rows
