@@ -37,17 +37,7 @@ impl Clock {
         }
         let step =
             |wanted: fn(&Action) -> bool| plan.steps.iter().zip(&operation.steps).find(|(step, _)| wanted(&step.action)).map(|(_, record)| record);
-        let closed = step(|action| {
-            matches!(
-                action,
-                Action::PausePoolers { .. }
-                    | Action::CloseRoute { .. }
-                    | Action::AskPatroni { .. }
-                    | Action::SendClients { .. }
-                    | Action::MoveWave { .. }
-            )
-        })
-        .and_then(|record| record.ended_at.or(record.started_at));
+        let closed = step(Action::begins_a_wait).and_then(|record| record.ended_at.or(record.started_at));
         let (from, counts_from) = match plan.kind {
             OperationKind::Rejoin | OperationKind::Reroute => return None,
             OperationKind::Switchover => (closed?, "since clients were cut off"),

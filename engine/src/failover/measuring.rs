@@ -12,18 +12,8 @@ pub fn recovery_time(operation: &Operation, at: usize, now: Instant) -> Option<S
     if !ends_the_wait(operation, at) {
         return None;
     }
-    let begins = |action: &Action| {
-        matches!(
-            action,
-            Action::PausePoolers { .. }
-                | Action::CloseRoute { .. }
-                | Action::AskPatroni { .. }
-                | Action::SendClients { .. }
-                | Action::MoveWave { .. }
-        )
-    };
     let steps = operation.plan.steps.iter().zip(&operation.steps);
-    let closed = || steps.clone().find(|(step, _)| begins(&step.action)).and_then(|(_, record)| record.started_at);
+    let closed = || steps.clone().find(|(step, _)| step.action.begins_a_wait()).and_then(|(_, record)| record.started_at);
     let since = operation.plan.outage_since.or_else(closed)?;
     // Two readings of a clock that was set in between say nothing about the time between them.
     let comparable = operation.clock_set.is_none() && since <= now;

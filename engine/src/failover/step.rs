@@ -280,6 +280,17 @@ impl Action {
     pub fn changes_monitoring(&self) -> bool {
         matches!(self, Action::SilenceAlerts { .. } | Action::EndSilence { .. } | Action::Annotate { .. })
     }
+    /// Whether clients must wait from its beginning on.
+    pub fn begins_a_wait(&self) -> bool {
+        matches!(
+            self,
+            Action::PausePoolers { .. }
+                | Action::CloseRoute { .. }
+                | Action::AskPatroni { .. }
+                | Action::SendClients { .. }
+                | Action::MoveWave { .. }
+        )
+    }
     /// Whether clients may be served again when it is done.
     pub fn ends_a_wait(&self) -> bool {
         self.proves_the_end() || matches!(self, Action::MoveWave { .. })

@@ -41,7 +41,8 @@ struct Term {
 
 impl Term {
     fn is_over(&self) -> bool {
-        self.until <= since_boot() || boot() != self.boot
+        // Where nobody knows which start of the machine this is, nobody knows either that it was good in this one.
+        self.until <= since_boot() || boot().ok().as_ref() != Some(&self.boot)
     }
     /// `None` where no lease runs. One that cannot be read has run out: nobody knows for how long it was good.
     fn read(node: &Node) -> std::io::Result<Option<Term>> {
@@ -70,8 +71,8 @@ fn since_boot() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0).saturating_mul(1000) + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
-fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+fn boot() -> std::io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// Who starts keepers.
@@ -137,7 +138,8 @@ pub async fn renew(keepers: &Keepers, node: &Node, order: &Lease) -> Result<Leas
         let hint = "the node is being stopped; it may follow again once that is done";
         return Err(Refusal::conflict(format!("the lease of {} has run out already", node.id), hint));
     }
-    let term = Term { until: since_boot().saturating_add(order.for_ms), boot: boot() };
+    let boot = boot().map_err(|error| cannot("date", node, &error))?;
+    let term = Term { until: since_boot().saturating_add(order.for_ms), boot };
     term.write(node).map_err(|error| cannot("write", node, &error))?;
     let deadline = Instant::now() + TO_START;
     let mut started = false;
@@ -247,7 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let node = node(folder.path());
         assert_eq!(Term::read(&node).unwrap(), None);
-        let term = Term { until: since_boot() + 60_000, boot: boot() };
+        let term = Term { until: since_boot() + 60_000, boot: boot().unwrap() };
         term.write(&node).unwrap();
         assert_eq!(Term::read(&node).unwrap(), Some(term.clone()));
         assert!(!term.is_over());

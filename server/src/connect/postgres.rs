@@ -296,6 +296,15 @@ pub async fn refuse_writes(client: &Client) -> anyhow::Result<(usize, usize)> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    // What was acknowledged before it was on the disk is not sent to standbys before it is. A record is longer than the head of a page.
+    const ON_DISK: &str = "select pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() <= 24";
+    let deadline = std::time::Instant::now() + Duration::from_secs(3);
+    while !client.query_one(ON_DISK, &[]).await.map_err(in_words)?.try_get::<_, bool>(0)? {
+        if std::time::Instant::now() > deadline {
+            bail!("what was written last is not on the disk after 3 s; see wal_writer_delay");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let superusers: i64 = client.query_one(&format!("select count(*) {SESSIONS} and not {MAY_END}"), &[]).await.map_err(in_words)?.try_get(0)?;
     Ok((ended, usize::try_from(superusers)?))
 }

@@ -13,7 +13,7 @@ const SET_UP: [&str; 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn d13_a_primary_that_is_told_to_refuse_writes_ends_those_under_way_and_takes_no_others() {
-    let node = Node::with("").await;
+    let node = Node::with("wal_writer_delay = '1500ms'").await;
     node.run(&SET_UP).await;
     let lifeboat = node.address("lifeboat").connect(Duration::from_secs(2)).await.unwrap();
     let refused = postgres::refuse_writes(&lifeboat).await.unwrap_err().to_string();
@@ -22,16 +22,21 @@ async fn d13_a_primary_that_is_told_to_refuse_writes_ends_those_under_way_and_ta
     node.run(&["grant all on rows to app"]).await;
 
     let app = node.address("app").connect(Duration::from_secs(2)).await.unwrap();
-    app.batch_execute("begin; insert into rows values (1)").await.unwrap();
+    for statement in ["set synchronous_commit = off", "insert into rows values (0)", "begin", "insert into rows values (1)"] {
+        app.batch_execute(statement).await.unwrap();
+    }
     let superuser = node.admin().await;
+    let written: String = superuser.query_one("select pg_current_wal_insert_lsn()::text", &[]).await.unwrap().get(0);
     let (ended, superusers) = postgres::refuse_writes(&lifeboat).await.unwrap();
+    let on_disk = "select $1::text::pg_lsn - pg_current_wal_flush_lsn() <= 24";
+    assert!(superuser.query_one(on_disk, &[&written]).await.unwrap().get::<_, bool>(0), "what was acknowledged last can be sent now");
     assert_eq!((ended, superusers), (1, 1), "what only a superuser may end is said");
     app.batch_execute("commit").await.unwrap_err();
     let again = node.address("app").connect(Duration::from_secs(2)).await.unwrap();
     let error = again.batch_execute("insert into rows values (2)").await.unwrap_err();
     assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION));
     let count: i64 = superuser.query_one("select count(*) from rows", &[]).await.unwrap().get(0);
-    assert_eq!(count, 0, "what was not committed is gone");
+    assert_eq!(count, 1, "what was not committed is gone");
     assert!(postgres::was_told_to_refuse_writes(&lifeboat).await.unwrap());
 
     postgres::allow_writes(&lifeboat).await.unwrap();
