@@ -58,19 +58,22 @@ pub enum Permission {
     BreakGlass,
     /// Pause automation, announce maintenance, acknowledge, switch the master switch.
     Restrain,
+    /// Start and stop backup jobs, hold and release backups.
+    KeepBackups,
     /// Send a test through a channel of notifications: it may wake somebody.
     TestChannels,
     KeepAccounts,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 8] = [
+    pub const ALL: [Permission; 9] = [
         Permission::Look,
         Permission::Rehearse,
         Permission::RequestOperation,
         Permission::ApproveOperation,
         Permission::BreakGlass,
         Permission::Restrain,
+        Permission::KeepBackups,
         Permission::TestChannels,
         Permission::KeepAccounts,
     ];
@@ -86,6 +89,7 @@ impl Permission {
             Permission::ApproveOperation => &[Role::Operator, Role::Approver],
             Permission::BreakGlass => &[Role::Approver],
             Permission::Restrain => &[Role::Operator, Role::Approver],
+            Permission::KeepBackups => &[Role::Operator],
             Permission::TestChannels => &[Role::Operator, Role::Admin],
             Permission::KeepAccounts => &[Role::Admin],
         }
@@ -101,6 +105,7 @@ impl fmt::Display for Permission {
             Permission::ApproveOperation => "approve operations",
             Permission::BreakGlass => "approve what breaks a safety rule",
             Permission::Restrain => "pause automation, announce maintenance or switch the master switch",
+            Permission::KeepBackups => "start, stop or hold backups",
             Permission::TestChannels => "send test notifications",
             Permission::KeepAccounts => "keep accounts",
         })
@@ -123,11 +128,11 @@ mod tests {
         assert_eq!(
             table,
             [
-                (Role::Viewer, vec![true, false, false, false, false, false, false, false]),
-                (Role::Tester, vec![true, true, false, false, false, false, false, false]),
-                (Role::Operator, vec![true, true, true, true, false, true, true, false]),
-                (Role::Approver, vec![true, false, false, true, true, true, false, false]),
-                (Role::Admin, vec![true, false, false, false, false, false, true, true]),
+                (Role::Viewer, vec![true, false, false, false, false, false, false, false, false]),
+                (Role::Tester, vec![true, true, false, false, false, false, false, false, false]),
+                (Role::Operator, vec![true, true, true, true, false, true, true, true, false]),
+                (Role::Approver, vec![true, false, false, true, true, true, false, false, false]),
+                (Role::Admin, vec![true, false, false, false, false, false, false, true, true]),
             ]
         );
         assert!(!may(&BTreeSet::new(), Permission::Look), "no role, no access");

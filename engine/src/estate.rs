@@ -2,12 +2,13 @@
 //! database clusters. It is data a person edits (`engine/estate/default.toml` is the guide's platform), never code.
 
 use crate::{
-    id::{ClusterId, HookId, NodeId, ObserverId, RegionId, ServiceId, StrategyId},
+    id::{ClusterId, DestinationId, HookId, NodeId, ObserverId, PolicyId, RegionId, ServiceId, StrategyId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+mod backup;
 mod detection;
 mod monitoring;
 mod pooler;
@@ -16,6 +17,7 @@ mod reading;
 mod strategy;
 mod synchronous;
 mod traffic;
+pub use backup::{Assertion, BackupPolicy, BackupSource, Destination, Verification};
 pub use detection::Detection;
 pub use monitoring::Monitoring;
 pub use pooler::{Follows, Pooler};
@@ -64,6 +66,11 @@ pub struct Estate {
     /// Who probes the endpoints beside the server.
     #[serde(default, rename = "observer", skip_serializing_if = "Vec::is_empty")]
     pub observers: Vec<Observer>,
+    /// Where copies of backups are kept.
+    #[serde(default, rename = "destination", skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<Destination>,
+    #[serde(default, rename = "backup_policy", skip_serializing_if = "Vec::is_empty")]
+    pub backup_policies: Vec<BackupPolicy>,
 }
 
 /// Programs that run before and after the operations on some services and their clusters. What they are stands in the server's
@@ -337,6 +344,12 @@ impl Estate {
     }
     pub fn strategy(&self, id: &StrategyId) -> Option<&Strategy> {
         self.strategies.iter().find(|strategy| &strategy.id == id)
+    }
+    pub fn destination(&self, id: &DestinationId) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| &destination.id == id)
+    }
+    pub fn backup_policy(&self, id: &PolicyId) -> Option<&BackupPolicy> {
+        self.backup_policies.iter().find(|policy| &policy.id == id)
     }
     pub fn region(&self, id: &RegionId) -> Option<&Region> {
         self.regions.iter().find(|region| &region.id == id)

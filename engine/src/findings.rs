@@ -3,12 +3,13 @@
 
 use crate::{
     automation::{Decision, Verdict},
+    backups::{BackupType, health::Freshness},
     databases::{Lsn, MissingRight, bytes_in_words, room_in_words},
     dependencies,
     estate::Cluster,
     failover::State,
     health::Health,
-    id::{ClusterId, HookId, MonitoringId, NodeId, ObserverId, OperationId, PoolerId, RegionId, ServiceId},
+    id::{BackupId, ClusterId, DestinationId, HookId, MonitoringId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, ServiceId},
     picture::Picture,
     restraints::Restraint,
     strategies,
@@ -17,6 +18,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+pub mod backups;
 mod clusters;
 mod declared;
 mod details;
@@ -58,6 +60,8 @@ pub enum About {
     Service(ServiceId),
     Cluster(ClusterId),
     Region(RegionId),
+    /// A backup policy.
+    Policy(PolicyId),
     /// The declaration as a whole, or a part of it that has no page of its own.
     Estate,
     Journal,
@@ -256,6 +260,56 @@ pub enum Complaint {
         rules.join("; ")
     )]
     SafetyRulesBroken { operation: OperationId, kind: String, state: State, rules: Vec<String> },
+    #[error("{policy} backs up {what}, which is not declared")]
+    BackupOfNothing { policy: PolicyId, what: String },
+    #[error("copies are to go to {destination}, which is not declared")]
+    UndeclaredDestination { destination: DestinationId },
+    #[error("every copy lies in {region}, together with what it protects: if the region is lost, so are they")]
+    CopiesWithTheData { region: RegionId },
+    #[error(
+        "what is {kind} cannot be restored by itself: {}",
+        named.as_ref().map_or_else(|| "no base is named".to_owned(), |named| format!("its base {named} is not declared"))
+    )]
+    NoBase { kind: BackupType, named: Option<PolicyId> },
+    #[error("changes are kept for {own}, and the backups of {base} for {kept}: to the older ones nothing can be added")]
+    ContinuousShorterThanBase { own: Span, base: PolicyId, kept: Span },
+    #[error("no verification is declared: nobody ever restores these backups")]
+    NeverRestored,
+    #[error("the schedule cannot be read, so nothing is ever due: {why}")]
+    ScheduleMistaken { why: String },
+    #[error("jobs cannot run: {why}")]
+    BackupCannotRun { why: String },
+    #[error(
+        "{lateness}: {}",
+        last.map_or_else(|| "there was never a success".to_owned(), |last| format!("the last success was at {}", last.format("%Y-%m-%d %H:%M UTC")))
+    )]
+    BackupLate { lateness: Freshness, last: Option<Instant> },
+    #[error("the latest job failed{}: {why}", if *failures > 1 { format!(", as did {} before it", failures - 1) } else { String::new() })]
+    BackupFailed { failures: u32, why: String },
+    #[error("the latest backup is EMPTY")]
+    BackupEmpty,
+    #[error("the latest backup has {}, {percent} % less than the {} that are usual", bytes_in_words(*bytes), bytes_in_words(*median))]
+    BackupShrunk { bytes: u64, median: u64, percent: u64 },
+    #[error("the latest backup ({}) could not be copied to {destination}: {why}", backup.short())]
+    CopyFailed { backup: BackupId, destination: DestinationId, why: String },
+    #[error("the latest backup ({}) has no copy in {destination}", backup.short())]
+    CopyNeverMade { backup: BackupId, destination: DestinationId },
+    #[error("the copy of {} in {destination} is GONE: {why}", backup.short())]
+    CopyMissing { backup: BackupId, destination: DestinationId, why: String },
+    #[error(
+        "{} CANNOT BE RESTORED{}: {why}",
+        backup.short(),
+        if *others { "" } else { ", and no other backup is known to be restorable" }
+    )]
+    ProofFailed { backup: BackupId, others: bool, why: String },
+    #[error("the last proof is of {} and counts no more", proven.format("%Y-%m-%d"))]
+    ProofExpired { proven: Instant },
+    #[error("no backup has been proven as far as declared yet")]
+    NotProvenYet,
+    #[error("{worst} of {service} can be lost between two backups; {promised} are promised, so only replication keeps the promise")]
+    LossAbovePromise { service: ServiceId, worst: Span, promised: Span },
+    #[error("nothing backs {service} up")]
+    NoBackupPolicy { service: ServiceId },
 }
 
 /// The objective an inversion is about.
@@ -280,6 +334,7 @@ pub fn all(picture: &Picture) -> Vec<Finding> {
     found.extend(platform::findings(picture));
     found.extend(traffic::findings(picture));
     found.extend(operations::findings(picture));
+    found.extend(backups::findings(picture));
     for cluster in &picture.estate.clusters {
         found.extend(clusters::findings(picture, cluster));
         found.extend(strategies::findings(picture, cluster));

@@ -15,7 +15,7 @@ pub enum IdError {
     BadCharacter(String),
     #[error("“{0}” is not cluster/…, service/… or region/…")]
     NotAScope(String),
-    #[error("“{0}” is not an operation id (a UUID)")]
+    #[error("“{0}” is not an id of an operation or a backup (a UUID)")]
     NotUuid(String),
 }
 
@@ -82,6 +82,8 @@ slug!(/** A declared hook: programs that run before and after operations. */ Hoo
 slug!(/** A declared monitoring that is told of operations. */ MonitoringId);
 slug!(/** The name a person signs in with. */ AccountName);
 slug!(/** A declared PgBouncer. */ PoolerId);
+slug!(/** Something that is backed up regularly. */ PolicyId);
+slug!(/** A place that keeps copies of backups. */ DestinationId);
 slug!(/** A place that probes and reports what it sees. */ ObserverId);
 
 impl ObserverId {
@@ -202,6 +204,40 @@ impl FromStr for OperationId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.parse().map(Self).map_err(|_| IdError::NotUuid(text.chars().take(80).collect()))
+    }
+}
+
+/// One backup: a UUID version 7, so that ids sort by the beginning of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BackupId(pub uuid::Uuid);
+
+impl BackupId {
+    /// The last eight hexadecimal digits, enough to tell backups apart in a sentence.
+    pub fn short(&self) -> String {
+        OperationId(self.0).short()
+    }
+}
+impl fmt::Display for BackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl FromStr for BackupId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.parse::<OperationId>().map(|id| Self(id.0))
+    }
+}
+
+/// One attempt to prove a backup: a UUID version 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProofId(pub uuid::Uuid);
+
+impl fmt::Display for ProofId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -6,10 +6,11 @@
 use crate::{
     access::Role,
     automation::{Case, Decision},
+    backups::ledger::{BackupCommand, BackupEvent, BackupLedger},
     failover::{Measured, Operation, Plan, StepState},
     findings::Severity,
     health::Health,
-    id::{AccountName, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
+    id::{AccountName, BackupId, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, Scope, ServiceId},
     notifications::IncidentKey,
     restraints::{Held, Restraint},
     time::{Instant, Span},
@@ -130,6 +131,12 @@ pub enum Command {
     /// Try out whether a channel of notifications reaches anybody.
     TestChannel {
         channel: ChannelName,
+    },
+    /// Something about one backup of a policy.
+    Backup {
+        policy: PolicyId,
+        id: BackupId,
+        command: BackupCommand,
     },
     AddAccount {
         name: AccountName,
@@ -328,6 +335,16 @@ pub enum Event {
     /// A test was sent through a channel; how that ended is kept with the deliveries.
     ChannelTested {
         channel: ChannelName,
+    },
+    /// A backup policy was declared for the first time: nothing of it was due before.
+    BackupPolicyAdopted {
+        policy: PolicyId,
+    },
+    /// Something happened to one backup of a policy.
+    Backup {
+        policy: PolicyId,
+        id: BackupId,
+        what: Box<BackupEvent>,
     },
     OperationRequested {
         id: OperationId,
@@ -551,6 +568,9 @@ pub struct Records {
     /// Incidents that somebody looks after. One that ended is not thrown away: its key never comes back.
     #[serde(default)]
     pub acknowledged: BTreeMap<IncidentKey, Taken>,
+    /// Backups, their copies and proofs.
+    #[serde(default)]
+    pub backups: BackupLedger,
     /// When the clock was last set, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockSet>,

@@ -16,6 +16,8 @@
 //!   in its way on purpose (pause, master switch, maintenance). **safety rule**: what no plan may break without break-glass.
 //! - **incident**: what people outside of the pages are told about, from its beginning to its end; **channel**: a way to tell
 //!   them; **delivery**: one message on its way.
+//! - **policy**: what is backed up, how often, and where to. **backup**: what one job left behind; **destination**: a place for copies;
+//!   **copy**: the backup in one of them. **proof**: a verification of a backup up to a level; **restored**: a scratch server ran on it.
 //! - **finding**: a complaint of the product. **exposure**: the time in which a failure would hurt.
 //! - **journal**: every command, decision and transition, in order, chained by hashes. **evidence**: what was seen.
 //!
@@ -28,6 +30,7 @@
 pub mod abilities;
 pub mod access;
 pub mod automation;
+pub mod backups;
 pub mod databases;
 pub mod dependencies;
 pub mod estate;

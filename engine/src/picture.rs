@@ -4,9 +4,13 @@
 use crate::{
     abilities::Abilities,
     automation,
+    backups::{
+        health::{self as backup_health, Standing as BackupStanding},
+        sights::BackupSights,
+    },
     databases::{ClusterView, Exclusion, NodeView, Protection},
     dependencies,
-    estate::{Cluster, Estate, Follows, Manager, Pooler, Service},
+    estate::{BackupPolicy, Cluster, Estate, Follows, Manager, Pooler, Service},
     failover::{
         Blocker, Change, Mode, Operation, OperationKind, Plan, State, evacuation,
         planning::{self, Facts},
@@ -52,6 +56,8 @@ pub struct Observations {
     pub doubtful: BTreeSet<Subject>,
     /// What can be expected of what sends the clients of each service.
     pub abilities: BTreeMap<ServiceId, Abilities>,
+    /// When backups are due, what keeps them from running, and how far those have come that run.
+    pub backups: Arc<BackupSights>,
     /// When watching began, in this process; absent before it has.
     pub since: Option<Instant>,
     /// When all verdicts were last looked at; absent where nobody does.
@@ -209,6 +215,10 @@ impl Picture {
         let asked = |pooler: &Pooler| known(self.observed.poolers.get(&(id.clone(), pooler.id.clone())).map(|view| &view.judgement));
         let poolers = cluster.poolers.iter().all(asked);
         (nodes && router && patroni && agents && poolers) || Span::between(since, self.now) > self.estate.detection_of(cluster).window()
+    }
+    /// How a backup policy stands.
+    pub fn backups_stand(&self, policy: &BackupPolicy) -> BackupStanding<'_> {
+        backup_health::judge(policy, self.records.backups.of(&policy.id), self.observed.backups.times.get(&policy.id), self.now)
     }
     /// Everything wrong with the estate and its state, worst first.
     pub fn findings(&self) -> Vec<Finding> {

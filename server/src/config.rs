@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use engine::{
     estate::Estate,
-    id::{ChannelName, ClusterId, HookId, ObserverId, ServiceId},
+    id::{ChannelName, ClusterId, DestinationId, HookId, ObserverId, ServiceId},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod backups;
 mod channels;
 mod database;
 mod proxy_sign_in;
+pub use backups::{BackupSettings, DestinationSettings};
 pub use channels::{Channel, Tls, http_address, mailbox};
 pub use database::{DatabaseLogin, DatabaseTls};
 pub use proxy_sign_in::{ProxySignIn, SHORTEST_SECRET as SHORTEST_PROXY_SECRET, header as proxy_header};
@@ -84,6 +86,12 @@ pub struct Config {
     /// The tokens of the estate's observers, `[observer.west]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub observer: BTreeMap<ObserverId, MachineToken>,
+    /// What backups need of this machine.
+    #[serde(default)]
+    pub backups: BackupSettings,
+    /// Where the destinations of the estate are, `[destination.backups-west]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destination: BTreeMap<DestinationId, DestinationSettings>,
     /// The tokens of services that send heartbeats, `[heartbeat.nightly-batch]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub heartbeat: BTreeMap<ServiceId, MachineToken>,
@@ -255,6 +263,8 @@ impl Config {
         for path in [Some(&mut config.data), Some(&mut config.estate), config.site.as_mut(), config.agent_token_file.as_mut()].into_iter().flatten() {
             *path = base.join(&*path);
         }
+        config.backups.resolve(base);
+        config.destination.values_mut().for_each(|destination| destination.resolve(base));
         for (cluster, login) in &mut config.database {
             login.resolve(base);
             login.check().with_context(|| format!("{}: [database.{cluster}]", file.display()))?;

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod alertmanager;
 pub mod dns;
 pub mod haproxy;
+pub mod objects;
 pub mod patroni;
 mod pinned;
 pub mod postgres;

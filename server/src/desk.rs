@@ -461,6 +461,7 @@ fn describe(command: &Command) -> String {
         Command::Restrain { what, .. } => format!("have it that {}", what.in_words()),
         Command::Release { what, .. } => format!("end it that {}", what.in_words()),
         Command::AcknowledgeIncident { incident, .. } => format!("acknowledge the incident {incident}"),
+        Command::Backup { policy, id, command } => format!("{} the backup {} of {policy}", command.in_words(), id.short()),
         Command::TestChannel { channel } => format!("send a test through the channel {channel}"),
         Command::AddAccount { name, .. } => format!("add the account {name}"),
         Command::SetRoles { name, .. } => format!("set the roles of {name}"),

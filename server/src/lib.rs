@@ -6,6 +6,7 @@
 pub mod access;
 pub mod agent;
 pub mod api;
+pub mod backups;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -3,6 +3,7 @@
 use crate::{
     access::{proxy::Proxy, setup::SetupToken},
     api::{self, Api, Tokens},
+    backups,
     config::Config,
     connections::Connections,
     desk::Desk,
@@ -69,7 +70,8 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     }
     let beats = Arc::new(Beats::of(desk.estate()));
     let Watching { judging, sightings } = watch::start(desk.clone(), connections.clone(), &beats).await?;
-    let api = Arc::new(Api::new(tokens, desk.estate(), beats, sightings));
+    let api = Arc::new(Api::new(tokens, desk.estate(), beats, sightings.clone()));
+    let backing_up = backups::start(desk.clone(), &config, &connections, sightings.clone())?;
     let executing = run::start(desk.clone(), connections, crash_at);
     status::answer(desk.clone(), &config.data)?;
     keep_house(desk.clone());
@@ -97,6 +99,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
                 () = stop.asked() => None,
                 why = fails(judging, "what judges the probes") => Some(why),
                 why = fails(executing, "what carries out operations") => Some(why),
+                why = fails(backing_up, "what looks after backups") => Some(why),
             };
             // Nobody waits for it once the server has ended.
             failed.send(why).ok();

@@ -4,6 +4,7 @@
 use crate::{connections::Connections, desk::Desk};
 use anyhow::Context;
 use engine::{
+    backups::sights::BackupSights,
     databases::{CatalogReading, FilesReading, HostState, NodeReading},
     estate::{Detection, Estate, Service},
     health::Sample,
@@ -98,6 +99,8 @@ pub(crate) enum Sighting {
         sample: Sample,
         regions: Option<BTreeSet<RegionId>>,
     },
+    /// Everything that is observed of backups.
+    Backups(Arc<BackupSights>),
 }
 
 /// Sightings that may wait for the board; a probe waits when there are more.

@@ -10,6 +10,8 @@ use engine::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+mod backups;
+
 /// What an event is about, for the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +20,7 @@ pub enum Kind {
     Decisions,
     Restraints,
     Databases,
+    Backups,
     Traffic,
     Health,
     People,
@@ -26,12 +29,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Operations,
         Kind::Decisions,
         Kind::Restraints,
         Kind::Traffic,
         Kind::Databases,
+        Kind::Backups,
         Kind::Health,
         Kind::People,
         Kind::Refusals,
@@ -45,6 +49,7 @@ impl Kind {
             Kind::Restraints => "restraints",
             Kind::Traffic => "traffic",
             Kind::Databases => "databases",
+            Kind::Backups => "backups",
             Kind::Health => "health",
             Kind::People => "people",
             Kind::Refusals => "refusals",
@@ -81,6 +86,7 @@ pub fn kind(event: &Event) -> Kind {
         | Event::SplitBrainEnded { .. }
         | Event::ExposureBegan { .. }
         | Event::ExposureEnded { .. } => Kind::Databases,
+        Event::BackupPolicyAdopted { .. } | Event::Backup { .. } => Kind::Backups,
         Event::OperationRequested { .. }
         | Event::OperationApproved { .. }
         | Event::SafetyRulesBroken { .. }
@@ -180,6 +186,8 @@ pub fn in_words(event: &Event) -> String {
         Event::RestraintEnded { what, why } => format!("No more: {} ({why})", what.in_words()),
         Event::IncidentAcknowledged { title, .. } => format!("Somebody looks after this, no more reminders: {title}"),
         Event::ChannelTested { channel } => format!("A test was sent through the notification channel {channel}"),
+        Event::BackupPolicyAdopted { policy } => format!("The backup policy {policy} is declared from here on"),
+        Event::Backup { policy, id, what } => backups::in_words(policy, *id, what),
         Event::OperationRequested { id, plan, loss_accepted, overridden, .. } => {
             let to = plan.target_in_words().map(|target| format!(" to {target}")).unwrap_or_default();
             let loss = if *loss_accepted { format!("; loss accepted: {}", plan.loss.in_words()) } else { String::new() };
@@ -243,6 +251,7 @@ pub fn reason(event: &Event) -> Option<String> {
         | Event::IncidentAcknowledged { reason, .. }
         | Event::Restrained { reason, .. }
         | Event::Released { reason, .. } => Some(reason.clone()),
+        Event::Backup { what, .. } => backups::reason(what),
         _ => None,
     }
 }

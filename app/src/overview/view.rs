@@ -236,6 +236,7 @@ pub fn about(about: &About) -> (String, String) {
         About::Service(id) => (id.to_string(), format!("/services/{id}")),
         About::Cluster(id) => (id.to_string(), format!("/databases/{id}")),
         About::Region(id) => (id.to_string(), "/#regions".to_owned()),
+        About::Policy(id) => (id.to_string(), format!("/backups/{id}")),
         About::Estate => ("estate".to_owned(), "/services".to_owned()),
         About::Journal => ("journal".to_owned(), "/journal".to_owned()),
     }

@@ -230,6 +230,33 @@ impl Complaint {
             Complaint::SafetyRulesBroken { state: State::Requested, .. } => {
                 "Only an approver can approve it. Decline it if the rule shall hold.".to_owned()
             }
+            Complaint::BackupOfNothing { what, .. } => format!("Declare {what}, or correct the name."),
+            Complaint::UndeclaredDestination { destination } => format!("Declare the destination {destination}, or correct the name."),
+            Complaint::CopiesWithTheData { .. } => "Add a destination in another region.".to_owned(),
+            Complaint::NoBase { .. } => "Name a policy with full backups of the same source as its base.".to_owned(),
+            Complaint::ContinuousShorterThanBase { own, .. } => {
+                format!("Keep the changes as long as the oldest base, or no base longer than {own}.")
+            }
+            Complaint::NeverRestored => "Declare a verification: how far to prove, and how often.".to_owned(),
+            Complaint::ScheduleMistaken { .. } => "Correct the schedule, for example 0 2 * * * for every night at two.".to_owned(),
+            Complaint::BackupCannotRun { .. } => "Put right what is missing; the next fire of the schedule tries again.".to_owned(),
+            Complaint::BackupLate { .. } => "Look whether the job runs and how long it takes; start one by hand if the next fire is far.".to_owned(),
+            Complaint::BackupFailed { .. } => "Put right what the tool complains of, then start a job by hand.".to_owned(),
+            Complaint::BackupEmpty | Complaint::BackupShrunk { .. } => {
+                "Compare it with the source: was much deleted on purpose? Hold the one before, and prove this one.".to_owned()
+            }
+            Complaint::CopyFailed { destination, .. } | Complaint::CopyNeverMade { destination, .. } => {
+                format!("Check that {destination} can be reached and has room; the next backup is copied there again.")
+            }
+            Complaint::CopyMissing { destination, .. } => {
+                format!("Find out who deletes or changes what lies in {destination}; hold the copies elsewhere, and start a new backup.")
+            }
+            Complaint::ProofFailed { .. } => "Hold the newest backup that is proven, then start a new one and prove it.".to_owned(),
+            Complaint::ProofExpired { .. } | Complaint::NotProvenYet => "Prove the newest backup.".to_owned(),
+            Complaint::LossAbovePromise { .. } => {
+                "Back up more often or archive every change; else a corruption or the loss of all nodes breaks the promise.".to_owned()
+            }
+            Complaint::NoBackupPolicy { service } => format!("Declare a backup policy for {service}: replicas copy a mistake within seconds."),
             Complaint::SafetyRulesBroken { .. } => "Watch it to its end, then restore what the rule protects.".to_owned(),
         }
     }

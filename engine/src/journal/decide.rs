@@ -3,6 +3,7 @@
 use super::{Actor, Command, Event, Records};
 use crate::{
     access::{Permission, Role, may},
+    backups::ledger::{BackupCommand, BackupRefusal},
     failover::{Mode, Moment, Operation, Plan, State, StepState, halting},
     id::{AccountName, OperationId},
     restraints::Restraint,
@@ -85,6 +86,8 @@ pub enum Refusal {
     AccountExists { name: AccountName },
     #[error("the name “{name}” is kept for the product's own use")]
     ReservedName { name: AccountName },
+    #[error(transparent)]
+    Backup(#[from] BackupRefusal),
     #[error("an account needs at least one role")]
     NoRole,
     #[error("{name} is the last enabled admin; make another one first")]
@@ -148,6 +151,11 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
             Ok(vec![Event::IncidentAcknowledged { incident: incident.clone(), severity: *severity, title: title.clone(), reason }])
         }
         Command::TestChannel { channel } => Ok(vec![Event::ChannelTested { channel: channel.clone() }]),
+        Command::Backup { policy, id, command } => {
+            let command = command.clone().with_reason(|reason| checked_reason(reason))?;
+            let event = records.backups.decide(policy, *id, &command)?;
+            Ok(event.map(|what| Event::Backup { policy: policy.clone(), id: *id, what: Box::new(what) }).into_iter().collect())
+        }
         Command::AddAccount { name, roles } => {
             if name.is_reserved() {
                 return Err(Refusal::ReservedName { name: name.clone() });
@@ -211,6 +219,8 @@ pub fn permission_for(command: &Command) -> Permission {
         | Command::Acknowledge { .. } => Permission::RequestOperation,
         Command::Restrain { .. } | Command::Release { .. } | Command::AcknowledgeIncident { .. } => Permission::Restrain,
         Command::TestChannel { .. } => Permission::TestChannels,
+        Command::Backup { command: BackupCommand::Prove { .. }, .. } => Permission::Rehearse,
+        Command::Backup { .. } => Permission::KeepBackups,
         Command::Approve { .. } | Command::Decline { .. } => Permission::ApproveOperation,
         Command::AddAccount { .. } | Command::SetRoles { .. } | Command::DisableAccount { .. } | Command::ResetPassword { .. } => {
             Permission::KeepAccounts

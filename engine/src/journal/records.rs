@@ -3,6 +3,7 @@
 use super::{Account, Actor, ClockSet, Entry, Event, Exposure, ObserverStanding, Records, Route, Taken};
 use crate::{
     automation::Case,
+    backups::ledger::BackupMisfit,
     failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
     id::{AccountName, OperationId, Scope},
     restraints::Held,
@@ -26,6 +27,8 @@ pub enum Misfit {
     ScopeHeld { seq: u64, id: OperationId, scope: Scope, holder: OperationId },
     #[error("entry {seq} requests operation {id} as a part of {whole}, which is no running evacuation of that")]
     NoPart { seq: u64, id: OperationId, whole: OperationId },
+    #[error("entry {seq}: {misfit}")]
+    Backup { seq: u64, misfit: BackupMisfit },
     #[error("entry {seq} starts a step of operation {id}, which is {state}")]
     NotRunning { seq: u64, id: OperationId, state: State },
 }
@@ -144,6 +147,10 @@ impl Records {
             Event::IncidentAcknowledged { incident, severity, reason, .. } => {
                 let taken = Taken { by: actor.clone(), at: *at, severity: *severity, reason: reason.clone() };
                 self.acknowledged.insert(incident.clone(), taken);
+            }
+            Event::BackupPolicyAdopted { policy } => self.backups.adopt(policy, *at),
+            Event::Backup { policy, id, what } => {
+                self.backups.apply(*at, actor, policy, *id, what).map_err(|misfit| Misfit::Backup { seq: *seq, misfit })?;
             }
             Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden, parent } => {
                 if self.operations.contains_key(id) {

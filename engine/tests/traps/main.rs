@@ -2,6 +2,7 @@
 //! what the sketch does. `world` builds pictures, `laws` holds what must be true of all of them.
 
 mod automation;
+mod backups;
 mod cascade;
 mod causes;
 mod clock;

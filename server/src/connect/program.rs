@@ -5,8 +5,8 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::{os::unix::process::CommandExt as _, process::Stdio, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    process::Child,
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
+    process::{Child, ChildStdout},
 };
 
 /// A program that prints more than this fails.
@@ -21,11 +21,40 @@ const LONGEST_LINE: usize = 300;
 /// # Errors
 /// It cannot be started, prints too much, does not end in time, or ends with anything but success; then with its last words.
 pub async fn run(line: &[String], variables: &[(&str, &str)], patience: Duration) -> anyhow::Result<String> {
-    let (program, arguments) = line.split_first().context("no program is named")?;
-    let mut command = std::process::Command::new(program);
-    command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir("/").process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("{program} cannot be started"))?;
+    run_as(line, variables, None, patience).await
+}
+
+/// The same as another user and group, where one is named; only root may.
+///
+/// # Errors
+/// See `run`.
+pub async fn run_as(line: &[String], variables: &[(&str, &str)], identity: Option<(u32, u32)>, patience: Duration) -> anyhow::Result<String> {
+    to_its_end(line, variables, identity, patience, whole).await
+}
+
+/// The same, of a program that may print much: `told` hears each line, and none is kept.
+///
+/// # Errors
+/// See `run`.
+pub async fn each_line(
+    line: &[String],
+    variables: &[(&str, &str)],
+    identity: Option<(u32, u32)>,
+    patience: Duration,
+    told: impl FnMut(&str),
+) -> anyhow::Result<()> {
+    to_its_end(line, variables, identity, patience, |out| tell(out, told)).await
+}
+
+async fn to_its_end<T, R: Future<Output = anyhow::Result<T>>>(
+    line: &[String],
+    variables: &[(&str, &str)],
+    identity: Option<(u32, u32)>,
+    patience: Duration,
+    read: impl FnOnce(ChildStdout) -> R,
+) -> anyhow::Result<T> {
+    let (program, _) = line.split_first().context("no program is named")?;
+    let mut child = spawn(line, variables, identity)?;
     let (out, err) = (child.stdout.take().context("no output")?, child.stderr.take().context("no output")?);
     let mut group = Group::led_by(&child)?;
     let running = async {
@@ -37,7 +66,7 @@ pub async fn run(line: &[String], variables: &[(&str, &str)], patience: Duration
             group.leader = None;
             anyhow::Ok(status)
         };
-        tokio::try_join!(ended, whole(out), last_part(err))
+        tokio::try_join!(ended, read(out), last_part(err))
     };
     let (status, out, complaints) = tokio::time::timeout(patience, running)
         .await
@@ -49,13 +78,25 @@ pub async fn run(line: &[String], variables: &[(&str, &str)], patience: Duration
     Ok(out)
 }
 
+/// Starts a program in a process group of its own, with nothing of this one's environment.
+pub(crate) fn spawn(line: &[String], variables: &[(&str, &str)], identity: Option<(u32, u32)>) -> anyhow::Result<Child> {
+    let (program, arguments) = line.split_first().context("no program is named")?;
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir("/").process_group(0);
+    if let Some((user, group)) = identity {
+        command.uid(user).gid(group);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("{program} cannot be started"))
+}
+
 /// A program and all that it started. What is left of them is killed when this goes, also where nobody waits any more.
-struct Group {
+pub(crate) struct Group {
     leader: Option<Pid>,
 }
 
 impl Group {
-    fn led_by(child: &Child) -> anyhow::Result<Self> {
+    pub(crate) fn led_by(child: &Child) -> anyhow::Result<Self> {
         let leader = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the program has no number")?;
         Ok(Self { leader: Some(leader) })
     }
@@ -68,7 +109,7 @@ impl Group {
         waiting.await?.map(|_| ()).context("its end cannot be waited for")
     }
 
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let Some(leader) = self.leader else { return };
         match kill_process_group(leader, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
@@ -90,6 +131,14 @@ async fn whole(stream: impl AsyncRead + Unpin) -> anyhow::Result<String> {
         bail!("it printed more than {} KiB", LONGEST_OUTPUT / 1024);
     }
     String::from_utf8(text).context("it printed what is no text")
+}
+
+async fn tell(out: impl AsyncRead + Unpin, mut told: impl FnMut(&str)) -> anyhow::Result<()> {
+    let mut lines = BufReader::new(out).lines();
+    while let Some(line) = lines.next_line().await? {
+        told(&line);
+    }
+    Ok(())
 }
 
 async fn last_part(mut stream: impl AsyncRead + Unpin) -> anyhow::Result<Vec<u8>> {

@@ -6,12 +6,13 @@ use super::haproxy::REGION_HEADER;
 use super::layout::{Layout, write_private};
 use super::map::{self, Map, Place, REGIONS, SERVICES, observer_name};
 use super::nodes::Nodes;
-use crate::config::{Config, DatabaseLogin, MachineToken};
+use crate::config::{BackupSettings, Config, DatabaseLogin, DestinationSettings, MachineToken};
 use anyhow::Context as _;
 use engine::estate::{
-    Detection, Endpoint, Estate, FailoverMode, Follows, Observer, Pooler, Replication, Router, Strategy, StrategyKind, Traffic, TrafficMeans,
+    Assertion, BackupSource, Destination, Detection, Endpoint, Estate, FailoverMode, Follows, Observer, Pooler, Replication, Router, Strategy,
+    StrategyKind, Traffic, TrafficMeans,
 };
-use engine::id::{ClusterId, ObserverId};
+use engine::id::{ClusterId, DestinationId, ObserverId};
 use engine::time::Span;
 use std::collections::BTreeMap;
 
@@ -88,6 +89,7 @@ fn estate(nodes: &Nodes, synchronous: bool, patroni: bool) -> anyhow::Result<Est
         let replication = if synchronous { Replication::Synchronous } else { Replication::Asynchronous };
         estate.strategies.iter_mut().filter(|s| cluster.strategy.as_ref() == Some(&s.id)).for_each(|s| s.replication = replication);
     }
+    declare_backups(&mut estate)?;
     if patroni {
         super::patroni::declare(&mut estate, &nodes.layout, nodes.map, detection)?;
     }
@@ -113,6 +115,44 @@ fn one_region() -> anyhow::Result<Strategy> {
         approvals: 1,
         commit: None,
     })
+}
+
+/// Regions with a folder that stands for their store of backups.
+const DESTINATIONS: [Place; 2] = [Place::UsEast1, Place::UsWest2];
+
+fn destination_id(place: Place) -> anyhow::Result<DestinationId> {
+    format!("backups-{}", place.name()).parse().context("a destination's id")
+}
+
+fn destination(layout: &Layout, place: Place) -> anyhow::Result<(DestinationId, DestinationSettings)> {
+    let folder = layout.folder.join("backups").join(place.name());
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let settings = DestinationSettings { url: format!("file://{}", folder.display()), options: BTreeMap::new(), secret_files: BTreeMap::new() };
+    Ok((destination_id(place)?, settings))
+}
+
+/// Of the guide's policies the lab keeps what it has: the database. What is read and restored there is real.
+fn declare_backups(estate: &mut Estate) -> anyhow::Result<()> {
+    let declared = |place: Place| {
+        let region = place.name().parse().context("a region's name")?;
+        anyhow::Ok(Destination { id: destination_id(place)?, region, immutable: None, encrypted: None })
+    };
+    estate.destinations = DESTINATIONS.into_iter().map(declared).collect::<anyhow::Result<_>>()?;
+    estate.backup_policies.retain(|policy| policy.id.as_str() == "user-database-daily");
+    for policy in &mut estate.backup_policies {
+        policy.destinations = DESTINATIONS.into_iter().map(destination_id).collect::<anyhow::Result<_>>()?;
+        if let Some(verification) = &mut policy.verification {
+            verification.count = vec!["app.load_rows".to_owned()];
+            let sql = "select not exists (select from app.load_rows where at > clock_timestamp())".to_owned();
+            verification.assertions = vec![Assertion { name: "no row is from the future".to_owned(), sql }];
+        }
+    }
+    let mut dump = estate.backup_policies.first().context("the guide backs the database up")?.clone();
+    dump.id = "user-database-dump".parse().context("a policy's id")?;
+    dump.schedule = "30 */6 * * *".to_owned();
+    dump.source = BackupSource::PgDump { cluster: "user-database".parse().context("the cluster's id")?, database: "users".to_owned() };
+    estate.backup_policies.push(dump);
+    Ok(())
 }
 
 fn observer(layout: &Layout, place: Place) -> anyhow::Result<(ObserverId, MachineToken)> {
@@ -149,6 +189,12 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         hook: BTreeMap::new(),
         observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
         heartbeat: BTreeMap::new(),
+        backups: BackupSettings {
+            postgres_bin: None,
+            work: Some(layout.node_root.join("backups-at-work")),
+            run_as: layout.identity.map(|_| layout.node_user.clone()),
+        },
+        destination: DESTINATIONS.into_iter().map(|place| destination(layout, place)).collect::<anyhow::Result<_>>()?,
         monitoring_login: BTreeMap::new(),
         aws: None,
         channel: BTreeMap::new(),

@@ -82,6 +82,7 @@ pub fn roles(lifeboat: &str, replicator: &str, app: &str) -> String {
          GRANT pg_monitor, pg_checkpoint TO lifeboat;
          GRANT ALTER SYSTEM ON PARAMETER synchronous_standby_names, default_transaction_read_only TO lifeboat;
          GRANT pg_signal_backend TO lifeboat;
+         GRANT pg_read_all_data TO lifeboat;
          CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{replicator}';
          CREATE ROLE app LOGIN PASSWORD '{app}';"
     )

@@ -1,0 +1,463 @@
+//! Backups: starts jobs when they are due, proves what they left, deletes what may be deleted, and looks whether what was
+//! stored is still there. What is to be done is the engine's to say; here it is done, and written down before and after.
+//!
+//! A server that was killed in the middle leaves a job that failed and a proof that says nothing: both begin anew by their
+//! schedules. Half a copy never counts, since only the journal says which are whole.
+
+use crate::{
+    config::Config,
+    connect::{objects::Destination, postgres::Address},
+    connections::Connections,
+    desk::Desk,
+    watch::Sighting,
+};
+use anyhow::Context as _;
+use engine::{
+    backups::{
+        Backup, BackupState, Fault, ProofFailure, ProofLevel, ProofResult, Trigger,
+        health::to_prove,
+        ledger::BackupEvent,
+        retention,
+        schedule::{Schedule, times_of},
+        sights::{BackupSights, Progress, Stage},
+    },
+    estate::{BackupPolicy, BackupSource, Estate},
+    id::{BackupId, ClusterId, DestinationId, PolicyId, ProofId},
+    journal::{Actor, Event},
+    picture::Picture,
+};
+use login::PgLogin;
+use source::{AnySource, Machine, pg_basebackup::PgBasebackup, pg_dump::PgDump};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::mpsc::Sender, task::JoinHandle, time::MissedTickBehavior};
+use work::Work;
+
+mod job;
+mod login;
+mod proof;
+mod scratch;
+mod source;
+mod tidy;
+mod work;
+
+/// How often the calendar is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often tools and destinations are looked at.
+const CHECKED_EVERY: Duration = Duration::from_secs(60);
+/// How long to wait before the journal is tried again.
+const TRIES_AGAIN: Duration = Duration::from_secs(5);
+/// What is said of work that a mistake in the product has ended.
+const MISTAKE: &str = "the product failed in the middle of it; look at the server's log";
+/// So many jobs run at once; others wait for their turn.
+const JOBS_AT_ONCE: usize = 2;
+/// Proofs unpack whole databases: one at a time.
+const PROOFS_AT_ONCE: usize = 1;
+
+/// What jobs, proofs and the tidying share.
+pub(crate) struct Backups {
+    desk: Arc<Desk>,
+    nodes: BTreeMap<(ClusterId, engine::id::NodeId), Address>,
+    sources: BTreeMap<PolicyId, Result<AnySource, String>>,
+    destinations: BTreeMap<DestinationId, Result<Destination, String>>,
+    work: Work,
+    sightings: Sender<Sighting>,
+    sights: Mutex<BackupSights>,
+    /// What this process is at; the journal knows what runs, and not by whom.
+    at_work: Mutex<BTreeSet<AtWork>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum AtWork {
+    Job(BackupId),
+    Proof(ProofId),
+    Deletion(BackupId),
+    Checks,
+    Copies,
+}
+
+/// Starts everything about backups. What is returned is its task, which ends only where it has failed.
+///
+/// # Errors
+/// Where the work folder cannot be used.
+pub(crate) fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, sightings: Sender<Sighting>) -> anyhow::Result<JoinHandle<()>> {
+    let estate = desk.estate().clone();
+    let run_as = config.backups.identity()?;
+    let root = config.backups.work.clone().unwrap_or_else(|| config.data.join("backups"));
+    let backups = Arc::new(Backups {
+        nodes: connections.nodes.clone(),
+        sources: sources(config, &estate),
+        destinations: destinations(config, &estate),
+        work: Work::open(root, run_as).context("backups cannot be made")?,
+        desk,
+        sightings,
+        sights: Mutex::default(),
+        at_work: Mutex::default(),
+    });
+    Ok(tokio::spawn(backups.run()))
+}
+
+/// What cannot be set up is told as what keeps jobs from running: it must not keep the rest of the product from it.
+fn sources(config: &Config, estate: &Estate) -> BTreeMap<PolicyId, Result<AnySource, String>> {
+    let machine = config.backups.find_postgres().map(|postgres_bin| Machine { postgres_bin });
+    let source = |policy: &BackupPolicy| -> anyhow::Result<Option<AnySource>> {
+        let machine = || machine.as_ref().map(Clone::clone).map_err(|error| anyhow::anyhow!("{error:#}"));
+        let login = |cluster: &ClusterId| {
+            let known = config.database.get(cluster).with_context(|| format!("the configuration has no [database.{cluster}]"))?;
+            let declared = estate.cluster(cluster).with_context(|| format!("the cluster {cluster} is not declared"))?;
+            PgLogin::read(known, &declared.database)
+        };
+        Ok(match &policy.source {
+            BackupSource::PgBasebackup { cluster } => Some(Arc::new(PgBasebackup { machine: machine()?, login: login(cluster)? })),
+            BackupSource::PgDump { cluster, database } => {
+                Some(Arc::new(PgDump { machine: machine()?, login: login(cluster)?, database: database.clone() }))
+            }
+            BackupSource::Reported => None,
+        })
+    };
+    let made = |policy: &BackupPolicy| match source(policy) {
+        Ok(None) => None,
+        Ok(Some(source)) => Some((policy.id.clone(), Ok(source))),
+        Err(error) => Some((policy.id.clone(), Err(format!("{error:#}")))),
+    };
+    estate.backup_policies.iter().filter_map(made).collect()
+}
+
+fn destinations(config: &Config, estate: &Estate) -> BTreeMap<DestinationId, Result<Destination, String>> {
+    let made = |id: &DestinationId| {
+        let settings = config.destination.get(id).with_context(|| format!("the configuration has no [destination.{id}] that says where it is"))?;
+        Destination::open(id, settings)
+    };
+    let all = estate.destinations.iter().map(|declared| &declared.id);
+    all.map(|id| (id.clone(), made(id).map_err(|error| format!("{error:#}")))).collect()
+}
+
+/// A proof that could not be carried out.
+fn said_nothing(why: &str) -> ProofResult {
+    let failure = Some(ProofFailure { level: ProofLevel::Exists, why: why.to_owned(), fault: Fault::Surroundings });
+    ProofResult { rungs: Vec::new(), failure, restore_took: None, recovered_to: None }
+}
+
+impl Backups {
+    async fn run(self: Arc<Self>) {
+        let mut changed = self.desk.listen();
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = tokio::time::interval(CHECKED_EVERY);
+        let mut tidying = tokio::time::interval(tidy::EVERY);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.reckon(),
+                told = changed.changed() => {
+                    if told.is_err() {
+                        return;
+                    }
+                }
+                _ = checks.tick() => self.spawn(AtWork::Checks, |this| async move { this.check().await; Ok(()) }),
+                _ = tidying.tick() => self.spawn(AtWork::Copies, |this| async move { this.look_for_copies().await }),
+            }
+            if let Err(error) = self.go_on().await {
+                tracing::error!(error = format!("{error:#}"), "the journal cannot take what backups have to say; trying again");
+            }
+            self.publish().await;
+        }
+    }
+
+    /// Everything that is to be begun now.
+    async fn go_on(self: &Arc<Self>) -> anyhow::Result<()> {
+        let picture = self.desk.picture();
+        if picture.journal_break.is_some() || picture.read_only {
+            return Ok(());
+        }
+        self.adopt(&picture).await?;
+        for policy in &picture.estate.backup_policies {
+            if policy.source != BackupSource::Reported {
+                self.end_what_was_left(&picture, policy).await?;
+                self.fire(&picture, policy).await?;
+            }
+        }
+        // What was just begun is in a newer picture.
+        let picture = self.desk.picture();
+        for policy in &picture.estate.backup_policies {
+            self.take_up(&picture, policy).await?;
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, picture: &Picture) -> anyhow::Result<()> {
+        let unknown = |picture: &Picture| -> Vec<Event> {
+            let policies = picture.estate.backup_policies.iter().map(|policy| &policy.id);
+            policies.filter(|id| picture.records.backups.policy(id).is_none()).map(|id| Event::BackupPolicyAdopted { policy: id.clone() }).collect()
+        };
+        if !unknown(picture).is_empty() {
+            self.desk.record(&Actor::Lifeboat, unknown).await?;
+        }
+        Ok(())
+    }
+
+    /// What runs by the journal and not in this process was left by a server that stopped.
+    async fn end_what_was_left(&self, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
+        const WHY: &str = "the server stopped in the middle of it";
+        for backup in picture.records.backups.of(&policy.id) {
+            if backup.state == BackupState::Running && !self.is_at(AtWork::Job(backup.id)) && self.is_before(backup.started_at) {
+                self.note(backup, BackupEvent::Failed { why: WHY.to_owned() }).await?;
+                self.sweep(backup).await;
+            }
+            if let Some(proof) = backup.running_proof().filter(|proof| !self.is_at(AtWork::Proof(proof.id)) && self.is_before(proof.started_at)) {
+                self.note(backup, BackupEvent::ProofEnded { proof: proof.id, result: said_nothing(WHY) }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something began before this process watched.
+    fn is_before(&self, at: engine::time::Instant) -> bool {
+        self.desk.picture().observed.since.is_some_and(|since| at < since)
+    }
+
+    /// Begins a job whose time has come, once for all the times that were missed. It is begun when it can run at once.
+    async fn fire(&self, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
+        let Some(record) = picture.records.backups.policy(&policy.id) else { return Ok(()) };
+        let Ok(schedule) = Schedule::of(policy) else { return Ok(()) };
+        let fired = record.backups.iter().rev().find_map(|backup| match backup.trigger {
+            Trigger::Schedule { fire, .. } => Some(fire),
+            Trigger::Asked { .. } | Trigger::Reported => None,
+        });
+        let Some((fire, missed)) = schedule.missed(fired.unwrap_or(record.since), picture.now) else { return Ok(()) };
+        if !self.may_begin(picture, policy) {
+            return Ok(());
+        }
+        let id = BackupId(uuid::Uuid::now_v7());
+        let begin = |picture: &Picture| {
+            if picture.records.backups.running(&policy.id).is_some() || picture.read_only {
+                return Vec::new();
+            }
+            let what = BackupEvent::Started { kind: policy.kind, trigger: Trigger::Schedule { fire, missed } };
+            vec![Event::Backup { policy: policy.id.clone(), id, what: Box::new(what) }]
+        };
+        self.desk.record(&Actor::Lifeboat, begin).await?;
+        Ok(())
+    }
+
+    /// Whether there is room for one more job: not too many at once, and one of a cluster.
+    fn may_begin(&self, picture: &Picture, policy: &BackupPolicy) -> bool {
+        let runs = |other: &&BackupPolicy| other.source != BackupSource::Reported && picture.records.backups.running(&other.id).is_some();
+        let running: Vec<&BackupPolicy> = picture.estate.backup_policies.iter().filter(runs).collect();
+        let busy = policy.source.cluster().is_some_and(|cluster| running.iter().any(|other| other.source.cluster() == Some(cluster)));
+        running.len() < JOBS_AT_ONCE && !busy
+    }
+
+    /// Takes up what the journal says is to be done and nobody is at.
+    async fn take_up(self: &Arc<Self>, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
+        let backups = picture.records.backups.of(&policy.id);
+        for backup in backups {
+            match backup.state {
+                BackupState::Running if policy.source != BackupSource::Reported => {
+                    let (policy, backup) = (policy.clone(), backup.clone());
+                    self.spawn(AtWork::Job(backup.id), |this| async move {
+                        let failed = BackupEvent::Failed { why: MISTAKE.to_owned() };
+                        this.clone().to_its_end(backup.clone(), failed, job::run(this, policy, backup)).await
+                    });
+                }
+                BackupState::Deleting => {
+                    let backup = backup.clone();
+                    self.spawn(AtWork::Deletion(backup.id), |this| async move { this.delete(&backup).await });
+                }
+                BackupState::Running | BackupState::Completed | BackupState::Failed => {}
+            }
+            if let Some(running) = backup.running_proof().filter(|_| self.count(|at| matches!(at, AtWork::Proof(_))) < PROOFS_AT_ONCE) {
+                let (policy, backup, id) = (policy.clone(), backup.clone(), running.id);
+                self.spawn(AtWork::Proof(id), |this| async move {
+                    let failed = BackupEvent::ProofEnded { proof: id, result: said_nothing(MISTAKE) };
+                    this.clone().to_its_end(backup.clone(), failed, proof::run(this, policy, backup, id)).await
+                });
+            }
+        }
+        if self.count(|at| matches!(at, AtWork::Proof(_))) < PROOFS_AT_ONCE {
+            self.prove_what_is_due(picture, policy).await?;
+        }
+        self.expire(policy).await
+    }
+
+    async fn prove_what_is_due(&self, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
+        if to_prove(policy, picture.records.backups.of(&policy.id), picture.now).is_none() {
+            return Ok(());
+        }
+        let proof = ProofId(uuid::Uuid::now_v7());
+        let begin = |picture: &Picture| -> Vec<Event> {
+            let backups = picture.records.backups.of(&policy.id);
+            let due = to_prove(policy, backups, picture.now).and_then(|id| backups.iter().find(|backup| backup.id == id));
+            let wanted = policy.verification.as_ref().map(|verification| verification.level);
+            let (Some(backup), Some(wanted)) = (due, wanted) else { return Vec::new() };
+            let Some(from) = proof::next_from(policy, backups, backup) else { return Vec::new() };
+            let what = BackupEvent::ProofStarted { proof, from, wanted, reason: "a proof is due".to_owned() };
+            vec![Event::Backup { policy: policy.id.clone(), id: backup.id, what: Box::new(what) }]
+        };
+        self.desk.record(&Actor::Lifeboat, begin).await?;
+        Ok(())
+    }
+
+    /// Writes down that what may go is being deleted.
+    async fn expire(&self, policy: &BackupPolicy) -> anyhow::Result<()> {
+        let expired = |picture: &Picture| -> Vec<Event> {
+            let ledger = &picture.records.backups;
+            let children = picture.estate.backup_policies.iter().filter(|child| child.base.as_ref() == Some(&policy.id));
+            let dependants: Vec<&Backup> = children.flat_map(|child| ledger.of(&child.id)).map(Arc::as_ref).filter(|child| child.is_good()).collect();
+            let backups = ledger.of(&policy.id);
+            let fates = retention::fates(policy, backups, &dependants, picture.now);
+            let gone = backups.iter().zip(&fates).filter(|(backup, fate)| fate.kept.is_empty() && backup.state == BackupState::Completed);
+            let why = format!("older than {}, and nothing keeps it", policy.retention);
+            gone.map(|(backup, _)| Event::Backup {
+                policy: policy.id.clone(),
+                id: backup.id,
+                what: Box::new(BackupEvent::Deleting { why: why.clone() }),
+            })
+            .collect()
+        };
+        if !expired(&self.desk.picture()).is_empty() {
+            self.desk.record(&Actor::Lifeboat, expired).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what happened to a backup, unless it is gone meanwhile.
+    async fn note(&self, backup: &Backup, what: BackupEvent) -> anyhow::Result<()> {
+        let (policy, id) = (backup.policy.clone(), backup.id);
+        let event = |picture: &Picture| {
+            let known = picture.records.backups.get(&policy, &id).is_some();
+            if known { vec![Event::Backup { policy: policy.clone(), id, what: Box::new(what.clone()) }] } else { Vec::new() }
+        };
+        self.desk.record(&Actor::Lifeboat, event).await.map(|_| ())
+    }
+
+    /// Waits for work on a backup. Where it comes to no end of its own, `failed` is written down, and nothing else is tried until
+    /// that is: what is begun again by itself would be begun again and again.
+    async fn to_its_end(
+        self: Arc<Self>,
+        backup: Arc<Backup>,
+        failed: BackupEvent,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let ended = tokio::spawn(work).await;
+        self.seen(|sights| drop(sights.progress.remove(&backup.id)));
+        let why = match ended {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(why, backup = %backup.id, "work on a backup did not come to its end");
+        while let Err(error) = self.note(&backup, failed.clone()).await {
+            tracing::error!(error = format!("{error:#}"), backup = %backup.id, "that it failed cannot be written down; trying again");
+            tokio::time::sleep(TRIES_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Reckons when everything is due.
+    fn reckon(&self) {
+        let picture = self.desk.picture();
+        let times = |policy: &BackupPolicy| {
+            let record = picture.records.backups.policy(&policy.id)?;
+            let success = record.backups.iter().rev().find(|backup| matches!(backup.state, BackupState::Completed | BackupState::Deleting));
+            let since = success.and_then(|backup| backup.ended_at).unwrap_or(record.since);
+            Some((policy.id.clone(), times_of(policy, since, picture.now)))
+        };
+        let times = picture.estate.backup_policies.iter().filter_map(times).collect();
+        self.seen(|sights| sights.times = times);
+    }
+
+    /// Looks at tools and destinations.
+    async fn check(&self) {
+        let (mut troubles, mut tools) = (BTreeMap::new(), BTreeMap::new());
+        let mut silent: BTreeMap<&DestinationId, String> = BTreeMap::new();
+        for (id, destination) in &self.destinations {
+            let answer = match destination {
+                Ok(destination) => destination.answers().await.map_err(|error| format!("{error:#}")),
+                Err(why) => Err(why.clone()),
+            };
+            if let Err(why) = answer {
+                silent.insert(id, why);
+            }
+        }
+        for policy in self.desk.estate().backup_policies.iter().filter(|policy| policy.source != BackupSource::Reported) {
+            let tool = match self.sources.get(&policy.id) {
+                Some(Ok(source)) => source.tool().await.map_err(|error| format!("{error:#}")),
+                Some(Err(why)) => Err(why.clone()),
+                None => continue,
+            };
+            let unreachable = policy.destinations.iter().find_map(|id| Some(format!("the destination {id} cannot be used: {}", silent.get(id)?)));
+            match (tool, unreachable) {
+                (Err(why), _) | (Ok(_), Some(why)) => {
+                    troubles.insert(policy.id.clone(), why);
+                }
+                (Ok(tool), None) => {
+                    tools.insert(policy.id.clone(), tool);
+                }
+            }
+        }
+        self.seen(|sights| (sights.troubles, sights.tools) = (troubles, tools));
+    }
+
+    fn source(&self, policy: &PolicyId) -> anyhow::Result<&AnySource> {
+        match self.sources.get(policy) {
+            Some(Ok(source)) => Ok(source),
+            Some(Err(why)) => anyhow::bail!("{why}"),
+            None => anyhow::bail!("{policy} is backed up by a job of its own"),
+        }
+    }
+    fn destination(&self, id: &DestinationId) -> anyhow::Result<&Destination> {
+        match self.destinations.get(id) {
+            Some(Ok(destination)) => Ok(destination),
+            Some(Err(why)) => anyhow::bail!("{why}"),
+            None => anyhow::bail!("the destination {id} is not declared"),
+        }
+    }
+
+    /// Changes what is observed; `publish` passes it on.
+    fn seen(&self, change: impl FnOnce(&mut BackupSights)) {
+        change(&mut self.sights.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    fn at_stage(&self, id: BackupId, stage: Stage, bytes: u64, total: Option<u64>) {
+        let now = chrono::Utc::now();
+        self.seen(|sights| {
+            let since = sights.progress.get(&id).filter(|known| known.stage == stage).map_or(now, |known| known.since);
+            sights.progress.insert(id, Progress { stage, bytes, total, since });
+        });
+    }
+    async fn publish(&self) {
+        let seen = self.sights.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if *self.desk.picture().observed.backups != seen && self.sightings.send(Sighting::Backups(Arc::new(seen))).await.is_err() {
+            tracing::warn!("nobody judges what is observed of backups any more");
+        }
+    }
+
+    fn is_at(&self, what: AtWork) -> bool {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).contains(&what)
+    }
+    fn count(&self, of: impl Fn(&AtWork) -> bool) -> usize {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|at| of(at)).count()
+    }
+
+    /// Does something once at a time.
+    fn spawn<F>(self: &Arc<Self>, what: AtWork, work: impl FnOnce(Arc<Self>) -> F)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        if !self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
+            return;
+        }
+        let (this, working) = (self.clone(), work(self.clone()));
+        tokio::spawn(async move {
+            // A task of its own: what a mistake in the product has ended is still taken off the list.
+            match tokio::spawn(working).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), ?what, "work on backups came to nothing"),
+                Err(error) => tracing::error!(%error, ?what, "work on backups failed"),
+            }
+            this.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&what);
+        });
+    }
+}

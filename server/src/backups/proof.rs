@@ -1,0 +1,148 @@
+//! One proof: fetches a copy as if nothing else were left, and climbs the ladder as far as it is to. The source is never
+//! touched, and what was started ends with it.
+
+use super::{Backups, job, source::Broken, source::Climbed, work::Folder};
+use crate::connect::objects::Gone;
+use engine::{
+    backups::{Backup, BackupCopy, Contents, Fault, ProofFailure, ProofLevel, ProofResult, Rung, ledger::BackupEvent, sights::Stage},
+    estate::{BackupPolicy, Verification},
+    id::{DestinationId, ProofId},
+    time::Span,
+};
+use std::{sync::Arc, time::Instant as Moment};
+
+/// The destination whose turn it is: the one whose copies were proven longest ago.
+pub(super) fn next_from(policy: &BackupPolicy, backups: &[Arc<Backup>], backup: &Backup) -> Option<DestinationId> {
+    let last = |id: &DestinationId| {
+        backups.iter().flat_map(|backup| &backup.proofs).filter(|proof| proof.destination == *id).map(|proof| proof.started_at).max()
+    };
+    let stored = policy.destinations.iter().filter(|id| backup.copies.get(*id).is_some_and(BackupCopy::is_stored));
+    stored.min_by_key(|id| last(id)).cloned()
+}
+
+/// Runs one proof to its end.
+///
+/// # Errors
+/// Only where the journal cannot be written; what came of the proof is written there.
+pub(super) async fn run(this: Arc<Backups>, policy: BackupPolicy, backup: Arc<Backup>, id: ProofId) -> anyhow::Result<()> {
+    let Some(proof) = backup.proofs.iter().find(|proof| proof.id == id).cloned() else { return Ok(()) };
+    let ended = |result: ProofResult| BackupEvent::ProofEnded { proof: id, result };
+    let folder = match this.work.folder(&format!("proof-{}", id.0)) {
+        Ok(folder) => folder,
+        Err(error) => return this.note(&backup, ended(super::said_nothing(&format!("{error:#}")))).await,
+    };
+    let mut climb = Climb { this: &this, backup: &backup, from: &proof.destination, rungs: Vec::new(), failure: None };
+    let worked = tokio::time::timeout(policy.timeout.as_std(), climb.up(&policy, &folder, proof.wanted)).await;
+    let (restore_took, recovered_to) = worked.unwrap_or_else(|_| {
+        let why = format!("it took longer than {}, the time-out of the policy", policy.timeout);
+        let level = climb.rungs.last().and_then(|rung| ProofLevel::ALL.into_iter().find(|level| *level > rung.level)).unwrap_or(ProofLevel::Exists);
+        climb.failure = Some(ProofFailure { level, why, fault: Fault::Surroundings });
+        (None, None)
+    });
+    let Climb { rungs, failure, .. } = climb;
+    tokio::task::spawn_blocking(move || drop(folder)).await?;
+    let gone =
+        failure.as_ref().filter(|failure| failure.level == ProofLevel::Exists && failure.fault == Fault::Backup).map(|failure| failure.why.clone());
+    this.note(&backup, ended(ProofResult { rungs, failure, restore_took, recovered_to })).await?;
+    if let Some(why) = gone {
+        this.note(&backup, BackupEvent::CopyMissing { destination: proof.destination.clone(), why }).await?;
+    }
+    Ok(())
+}
+
+struct Climb<'a> {
+    this: &'a Arc<Backups>,
+    backup: &'a Backup,
+    from: &'a DestinationId,
+    rungs: Vec<Rung>,
+    failure: Option<ProofFailure>,
+}
+
+impl Climb<'_> {
+    async fn up(&mut self, policy: &BackupPolicy, folder: &Folder, wanted: ProofLevel) -> (Option<Span>, Option<engine::time::Instant>) {
+        let nothing = (None, None);
+        let Some(contents) = self.backup.contents.clone() else { return nothing };
+        let began = Moment::now();
+        let outcome = self.exists(&contents).await;
+        if !self.step(ProofLevel::Exists, began, outcome) || wanted < ProofLevel::Checksum {
+            return nothing;
+        }
+        let fetching = Moment::now();
+        let outcome = self.fetch(&contents, folder).await;
+        if !self.step(ProofLevel::Checksum, fetching, outcome) || wanted < ProofLevel::Readable {
+            return nothing;
+        }
+        let source = match self.this.source(&policy.id) {
+            Ok(source) => source,
+            Err(error) => {
+                self.step(ProofLevel::Readable, Moment::now(), Err(Broken::surroundings(format!("{error:#}"))));
+                return nothing;
+            }
+        };
+        let undeclared = Verification { level: wanted, every: Span::ZERO, valid_for: Span::ZERO, count: Vec::new(), assertions: Vec::new() };
+        let verification = policy.verification.as_ref().unwrap_or(&undeclared);
+        self.this.at_stage(self.backup.id, Stage::Proving, 0, None);
+        let Climbed { rungs, failure, recovered_to, booted_at } = source.climb(folder, wanted, verification, &contents.counts).await;
+        self.rungs.extend(rungs);
+        self.failure = failure;
+        (booted_at.map(|booted| span(booted - fetching)), recovered_to)
+    }
+
+    fn step(&mut self, level: ProofLevel, began: Moment, outcome: Result<String, Broken>) -> bool {
+        match outcome {
+            Ok(said) => {
+                self.rungs.push(Rung { level, took: span(began.elapsed()), said });
+                true
+            }
+            Err(Broken { fault, why }) => {
+                self.failure = Some(ProofFailure { level, why, fault });
+                false
+            }
+        }
+    }
+
+    async fn exists(&self, contents: &Contents) -> Result<String, Broken> {
+        let destination = self.this.destination(self.from).map_err(|error| Broken::surroundings(format!("{error:#}")))?;
+        destination.answers().await.map_err(|error| Broken::surroundings(format!("{error:#}")))?;
+        for file in &contents.files {
+            let length = destination.length(&format!("{}/{}", job::place(self.backup), file.name)).await;
+            match length.map_err(|error| Broken::surroundings(format!("{}: {error:#}", file.name)))? {
+                Some(length) if length == file.bytes => {}
+                Some(length) => return Err(Broken::backup(format!("{} has {length} bytes; it was stored with {}", file.name, file.bytes))),
+                None => return Err(Broken::backup(format!("{} is not there", file.name))),
+            }
+        }
+        Ok(format!("{} files in {}", contents.files.len(), self.from))
+    }
+
+    /// Brings every file here and holds its checksum against the one it was stored with.
+    async fn fetch(&self, contents: &Contents, folder: &Folder) -> Result<String, Broken> {
+        let surroundings = |error: anyhow::Error| Broken::surroundings(format!("{error:#}"));
+        let destination = self.this.destination(self.from).map_err(surroundings)?;
+        folder.make("files").map_err(surroundings)?;
+        let (total, mut before) = (contents.bytes(), 0);
+        if self.this.work.room().map_err(surroundings)? < total {
+            return Err(Broken::surroundings("there is no room for a copy where proofs are made; see `work` in [backups]"));
+        }
+        for file in &contents.files {
+            let to = folder.path().join("files").join(&file.name);
+            let told = |read| self.this.at_stage(self.backup.id, Stage::Fetching(self.from.clone()), before + read, Some(total));
+            let fetched = destination.fetch(&format!("{}/{}", job::place(self.backup), file.name), &to, told).await;
+            let found = match fetched {
+                Ok(found) => found,
+                Err(error) if error.is::<Gone>() => return Err(Broken::backup(format!("{} is not there", file.name))),
+                Err(error) => return Err(Broken::surroundings(format!("{}: {error:#}", file.name))),
+            };
+            if found != file.sha256 {
+                return Err(Broken::backup(format!("{} has the SHA-256 {}…; it was stored with {}…", file.name, &found[..12], &file.sha256[..12])));
+            }
+            folder.own(&to).map_err(surroundings)?;
+            before += file.bytes;
+        }
+        Ok(format!("every SHA-256 is as it was stored ({total} bytes)"))
+    }
+}
+
+fn span(took: std::time::Duration) -> Span {
+    Span::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
+}
