@@ -6,6 +6,7 @@
 
 #![recursion_limit = "512"]
 
+pub mod backups;
 pub mod chart;
 pub mod databases;
 pub mod failover;

@@ -4,9 +4,10 @@
 use crate::{fault::Fault, session::Viewer};
 use async_trait::async_trait;
 use engine::{
+    backups::ledger::BackupCommand,
     failover::{Mode, OperationKind},
     history::{Mark, Period, Proposal, Replay, Track},
-    id::{ChannelName, ClusterId, NodeId, OperationId, RegionId, ServiceId},
+    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, ServiceId},
     journal::{Entry, Subject},
     notifications::{IncidentKey, Notifications},
     picture::Picture,
@@ -99,6 +100,12 @@ pub enum Wish {
     Release {
         what: Restraint,
         reason: String,
+    },
+    /// Something about one backup of a policy.
+    Backup {
+        policy: PolicyId,
+        id: BackupId,
+        command: BackupCommand,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The list of all pages. Every page waits for its data before the first byte, so that it is whole without JavaScript.
 
 use crate::{
+    backups::{BackupsPage, PolicyPage},
     databases::{DatabasePage, DatabasesPage, PlanPage},
     failover::{DecisionsPage, EvacuationPage, FailoverPage, FailoverServicePage, MovePage},
     journal::JournalPage,
@@ -41,6 +42,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
                     <Route path=path!("/databases/:cluster") view=DatabasePage ssr=SsrMode::Async/>
                     <Route path=path!("/databases/:cluster/plan") view=PlanPage ssr=SsrMode::Async/>
+                    <Route path=path!("/backups") view=BackupsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/backups/:policy") view=PolicyPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=OperationPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation/receipt") view=ReceiptPage ssr=SsrMode::Async/>
@@ -61,11 +64,12 @@ pub struct Place {
     pub icon: &'static str,
 }
 
-pub const PLACES: [Place; 6] = [
+pub const PLACES: [Place; 7] = [
     Place { href: "/", name: "Overview", icon: "overview" },
     Place { href: "/services", name: "Services", icon: "services" },
     Place { href: "/failover", name: "Failover", icon: "failover" },
     Place { href: "/databases", name: "Databases", icon: "databases" },
+    Place { href: "/backups", name: "Backups", icon: "backups" },
     Place { href: "/operations", name: "Operations", icon: "operations" },
     Place { href: "/journal", name: "Journal", icon: "journal" },
 ];

@@ -9,6 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
+pub mod calendar;
 pub mod health;
 pub mod ledger;
 pub mod retention;

@@ -9,13 +9,13 @@ use crate::{
     connect::{objects::Destination, postgres::Address},
     connections::Connections,
     desk::Desk,
-    watch::Sighting,
+    watch::{Sighting, Watching},
 };
 use anyhow::Context as _;
 use engine::{
     backups::{
         Backup, BackupState, Fault, ProofFailure, ProofLevel, ProofResult, Trigger,
-        health::to_prove,
+        health::{next_to_prove, to_prove},
         ledger::BackupEvent,
         retention,
         schedule::{Schedule, times_of},
@@ -58,7 +58,7 @@ const JOBS_AT_ONCE: usize = 2;
 const PROOFS_AT_ONCE: usize = 1;
 
 /// What jobs, proofs and the tidying share.
-pub(crate) struct Backups {
+struct Backups {
     desk: Arc<Desk>,
     nodes: BTreeMap<(ClusterId, engine::id::NodeId), Address>,
     sources: BTreeMap<PolicyId, Result<AnySource, String>>,
@@ -83,7 +83,7 @@ enum AtWork {
 ///
 /// # Errors
 /// Where the work folder cannot be used.
-pub(crate) fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, sightings: Sender<Sighting>) -> anyhow::Result<JoinHandle<()>> {
+pub fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, watching: &Watching) -> anyhow::Result<JoinHandle<()>> {
     let estate = desk.estate().clone();
     let run_as = config.backups.identity()?;
     let root = config.backups.work.clone().unwrap_or_else(|| config.data.join("backups"));
@@ -93,7 +93,7 @@ pub(crate) fn start(desk: Arc<Desk>, config: &Config, connections: &Connections,
         destinations: destinations(config, &estate),
         work: Work::open(root, run_as).context("backups cannot be made")?,
         desk,
-        sightings,
+        sightings: watching.sightings.clone(),
         sights: Mutex::default(),
         at_work: Mutex::default(),
     });
@@ -292,7 +292,7 @@ impl Backups {
             let due = to_prove(policy, backups, picture.now).and_then(|id| backups.iter().find(|backup| backup.id == id));
             let wanted = policy.verification.as_ref().map(|verification| verification.level);
             let (Some(backup), Some(wanted)) = (due, wanted) else { return Vec::new() };
-            let Some(from) = proof::next_from(policy, backups, backup) else { return Vec::new() };
+            let Some(from) = next_to_prove(policy, backups, backup) else { return Vec::new() };
             let what = BackupEvent::ProofStarted { proof, from, wanted, reason: "a proof is due".to_owned() };
             vec![Event::Backup { policy: policy.id.clone(), id: backup.id, what: Box::new(what) }]
         };

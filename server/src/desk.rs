@@ -337,7 +337,8 @@ impl Desk {
             | Wish::Abort { .. }
             | Wish::Acknowledge { .. }
             | Wish::Restrain { .. }
-            | Wish::Release { .. } => Ok(None),
+            | Wish::Release { .. }
+            | Wish::Backup { .. } => Ok(None),
         }
     }
 }
@@ -438,6 +439,7 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
         Wish::Acknowledge { operation, reason } => Command::Acknowledge { operation, reason },
         Wish::Restrain { what, until, reason } => Command::Restrain { what, until, reason },
         Wish::Release { what, reason } => Command::Release { what, reason },
+        Wish::Backup { policy, id, command } => Command::Backup { policy, id, command },
     })
 }
 

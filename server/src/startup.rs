@@ -12,7 +12,7 @@ use crate::{
     run::{self, CrashAt},
     status,
     store::Store,
-    watch::{self, Beats, Watching},
+    watch::{self, Beats},
 };
 use anyhow::{Context, bail};
 use engine::journal::{Actor, Event};
@@ -69,9 +69,10 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
         desk.record(&Actor::Lifeboat, |_| vec![started.clone(), loaded.clone()]).await?;
     }
     let beats = Arc::new(Beats::of(desk.estate()));
-    let Watching { judging, sightings } = watch::start(desk.clone(), connections.clone(), &beats).await?;
-    let api = Arc::new(Api::new(tokens, desk.estate(), beats, sightings.clone()));
-    let backing_up = backups::start(desk.clone(), &config, &connections, sightings.clone())?;
+    let watching = watch::start(desk.clone(), connections.clone(), &beats).await?;
+    let api = Arc::new(Api::new(tokens, desk.estate(), beats, watching.sightings.clone()));
+    let backing_up = backups::start(desk.clone(), &config, &connections, &watching)?;
+    let judging = watching.judging;
     let executing = run::start(desk.clone(), connections, crash_at);
     status::answer(desk.clone(), &config.data)?;
     keep_house(desk.clone());

@@ -1,10 +1,10 @@
 //! How a policy stands: by its schedule, by its latest attempt and its latest success (which are two things, trap B3), by
 //! the size of what it left, and by its proofs. Every reason is told; the worst of them is the verdict (traps B4, B5).
 
-use super::{Backup, BackupState, BackupType, Proven};
+use super::{Backup, BackupCopy, BackupState, BackupType, Proven};
 use crate::{
     estate::BackupPolicy,
-    id::BackupId,
+    id::{BackupId, DestinationId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -193,6 +193,15 @@ pub fn worst_loss(policy: &BackupPolicy, interval: Span, longest_job: Option<Spa
 pub fn longest_job(backups: &[Arc<Backup>]) -> Option<Span> {
     let good = backups.iter().rev().filter(|backup| backup.state == BackupState::Completed);
     good.take(COMPARED).filter_map(|backup| backup.took()).max()
+}
+
+/// The destination whose copy of a backup is to be proven: the one from which nothing was restored for longest.
+pub fn next_to_prove(policy: &BackupPolicy, backups: &[Arc<Backup>], backup: &Backup) -> Option<DestinationId> {
+    let last = |id: &DestinationId| {
+        backups.iter().flat_map(|backup| &backup.proofs).filter(|proof| proof.destination == *id).map(|proof| proof.started_at).max()
+    };
+    let stored = policy.destinations.iter().filter(|id| backup.copies.get(*id).is_some_and(BackupCopy::is_stored));
+    stored.min_by_key(|id| last(id)).cloned()
 }
 
 /// The backup to prove next: the newest good one, when the last proof is older than declared, and no proof runs.

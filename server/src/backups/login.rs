@@ -38,6 +38,8 @@ impl PgLogin {
     pub fn variables(&self, folder: &Folder) -> anyhow::Result<Vec<(&'static str, String)>> {
         let mut variables = self.tls.clone();
         variables.push(("PGCONNECT_TIMEOUT", "10".to_owned()));
+        // A tool that is killed while it waits for a lock would leave its session waiting there.
+        variables.push(("PGOPTIONS", "-c client_connection_check_interval=2s".to_owned()));
         if let Some(password) = &self.password {
             let path = folder.path().join("pgpass");
             let escaped = password.replace('\\', "\\\\").replace(':', "\\:");

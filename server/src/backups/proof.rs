@@ -4,21 +4,12 @@
 use super::{Backups, job, source::Broken, source::Climbed, work::Folder};
 use crate::connect::objects::Gone;
 use engine::{
-    backups::{Backup, BackupCopy, Contents, Fault, ProofFailure, ProofLevel, ProofResult, Rung, ledger::BackupEvent, sights::Stage},
+    backups::{Backup, Contents, Fault, ProofFailure, ProofLevel, ProofResult, Rung, ledger::BackupEvent, sights::Stage},
     estate::{BackupPolicy, Verification},
     id::{DestinationId, ProofId},
     time::Span,
 };
 use std::{sync::Arc, time::Instant as Moment};
-
-/// The destination whose turn it is: the one whose copies were proven longest ago.
-pub(super) fn next_from(policy: &BackupPolicy, backups: &[Arc<Backup>], backup: &Backup) -> Option<DestinationId> {
-    let last = |id: &DestinationId| {
-        backups.iter().flat_map(|backup| &backup.proofs).filter(|proof| proof.destination == *id).map(|proof| proof.started_at).max()
-    };
-    let stored = policy.destinations.iter().filter(|id| backup.copies.get(*id).is_some_and(BackupCopy::is_stored));
-    stored.min_by_key(|id| last(id)).cloned()
-}
 
 /// Runs one proof to its end.
 ///

@@ -67,7 +67,7 @@ impl Broken {
     /// By the words of a tool: a full disk, a tool that cannot be started or that does not come to an end say nothing of the backup.
     pub fn of_tool(error: anyhow::Error) -> Self {
         let why = format!("{error:#}");
-        let elsewhere = ["No space left", "cannot be started", "did not end within", "Cannot allocate memory", "could not map"];
+        let elsewhere = ["No space left", "cannot be started", "did not end within", "Cannot allocate memory", "could not map", "Permission denied"];
         if elsewhere.iter().any(|known| why.contains(known)) { Self::surroundings(why) } else { Self::backup(why) }
     }
     pub fn surroundings(why: impl ToString) -> Self {

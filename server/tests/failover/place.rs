@@ -99,6 +99,10 @@ impl Lab {
         panic!("no free lab number in 20 tries");
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn run(&self, arguments: &[&str]) -> String {
         let out = lab(&self.folder, arguments);
         assert!(out.status.success(), "{arguments:?}: {}", said(&out));

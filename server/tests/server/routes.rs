@@ -48,6 +48,8 @@ pub fn page(path: &str) -> (Rule, &'static str) {
         "/operations/{operation}/receipt" => (Rule::SignedIn, "/operations/01890a5d-ac96-774b-bcce-b302099a8057/receipt"),
         "/journal" => (Rule::SignedIn, "/journal"),
         "/notifications" => (Rule::SignedIn, "/notifications"),
+        "/backups" => (Rule::SignedIn, "/backups"),
+        "/backups/{policy}" => (Rule::SignedIn, "/backups/users-daily"),
         "/login" => (Rule::Everyone, "/login"),
         "/setup" => (Rule::Everyone, "/setup?token=x"),
         new => panic!("the page {new} has no rule here: who may see it?"),
@@ -63,6 +65,11 @@ pub fn function(path: &str) -> (Rule, &'static str) {
         "/api/journal" | "/api/notifications" => (Rule::SignedIn, ""),
         "/api/test_channel" => (Rule::Only(Permission::TestChannels), "channel=ops"),
         "/api/acknowledge_incident" => (Rule::Only(Permission::Restrain), "incident=journal-broken%402026-01-02T03%3A04%3A05.000Z&reason=because"),
+        "/api/backups" => (Rule::SignedIn, ""),
+        "/api/backup_policy" => (Rule::SignedIn, "id=users-daily&at="),
+        "/api/keep_backup" => {
+            (Rule::Only(Permission::KeepBackups), "policy=users-daily&backup=01890a5d-ac96-774b-bcce-b302099a8057&what=start&reason=because")
+        }
         "/api/cluster" => (Rule::SignedIn, "id=users"),
         "/api/plan" | "/api/plan_hash" => (Rule::SignedIn, "cluster=users&kind=switchover&node=pg-standby-west"),
         // There is no such operation: the answer says so to those who may ask.

@@ -80,6 +80,23 @@ region = "us-west-2"
 host = "127.0.0.1"
 port = 5434
 role = "standby"
+[[destination]]
+id = "near"
+region = "us-east-1"
+[[destination]]
+id = "far"
+region = "us-west-2"
+[[backup_policy]]
+id = "users-daily"
+service = "user-database"
+type = "full"
+source = { by = "pg-basebackup", cluster = "users" }
+schedule = "0 2 * * *"
+retention = "30d"
+destinations = ["near", "far"]
+[backup_policy.verification]
+level = "boots"
+every = "7d"
 "#;
 
 /// People with one role each, and a second operator and a second approver, because nobody agrees with themselves.

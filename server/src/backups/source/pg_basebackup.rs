@@ -120,7 +120,9 @@ impl Source for PgBasebackup {
 impl PgBasebackup {
     /// Unpacks it and has PostgreSQL's own tools read every file, and every record of the WAL that it needs.
     async fn read(&self, folder: &Folder, newest_commit: &mut Option<Instant>) -> Result<String, Broken> {
-        folder.make("data/pg_wal").map_err(Broken::surroundings)?;
+        for name in ["data", "data/pg_wal"] {
+            folder.make(name).map_err(Broken::surroundings)?;
+        }
         let tar =
             |arguments: &[&str]| -> Vec<String> { std::iter::once("/usr/bin/tar").chain(arguments.iter().copied()).map(str::to_owned).collect() };
         let environment = [("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), folder.variable()];

@@ -1,0 +1,12 @@
+//! Backups: what is backed up, how fresh and how well proven it is, and what can be restored.
+
+mod calendar;
+pub mod calls;
+mod jobs;
+mod list;
+mod page;
+mod proofs;
+pub mod view;
+
+pub use list::BackupsPage;
+pub use page::PolicyPage;
