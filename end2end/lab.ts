@@ -63,6 +63,8 @@ export class Lab {
       const lab = new Lab(folder, number);
       try {
         await run(["lab", "up", "--folder", folder, "--number", String(number), ...(options.synchronous ? ["--synchronous"] : [])], { timeoutMs: 90_000 });
+        // Backups come by themselves at times of the day; in a journey only those that it starts.
+        lab.editEstate((text) => text.replaceAll(/^schedule = ".*"$/gm, 'schedule = "0 0 30 2 *"'));
         if (!options.automation) lab.editEstate((text) => text.replaceAll(/^failover = ".*"$/gm, 'failover = "manual"'));
         return lab;
       } catch (error) {

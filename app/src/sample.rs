@@ -187,6 +187,8 @@ fn estate() -> Estate {
         blackouts: Vec::new(),
         hooks: Vec::new(),
         observers: Vec::new(),
+        destinations: Vec::new(),
+        backup_policies: Vec::new(),
         quorum: None,
         server_observes: true,
         server_region: None,

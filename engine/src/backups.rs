@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 pub mod calendar;
+pub mod chain;
 pub mod health;
 pub mod ledger;
 pub mod retention;
@@ -142,6 +143,9 @@ pub struct Contents {
     pub recoverable_to: Option<Instant>,
     /// Bytes of data in the source, before compression; absent where nobody counted.
     pub source_bytes: Option<u64>,
+    /// The write-ahead log that it holds, where it holds any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wal: Option<chain::WalRange>,
     /// What was counted in the source, to be held against the restored data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<Count>,

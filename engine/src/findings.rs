@@ -306,6 +306,10 @@ pub enum Complaint {
     ProofExpired { proven: Instant },
     #[error("no backup has been proven as far as declared yet")]
     NotProvenYet,
+    #[error("the log from {from} to {to} is LOST: no moment in it can be restored, and what is after it only from a later full backup")]
+    WalGap { from: Lsn, to: Lsn },
+    #[error("the log is archived and no full backup is restorable together with it")]
+    WalWithoutBase,
     #[error("{worst} of {service} can be lost between two backups; {promised} are promised, so only replication keeps the promise")]
     LossAbovePromise { service: ServiceId, worst: Span, promised: Span },
     #[error("nothing backs {service} up")]

@@ -6,7 +6,7 @@
 
 use crate::{
     findings::Severity,
-    id::{ClusterId, OperationId, Scope, ServiceId},
+    id::{ClusterId, OperationId, PolicyId, Scope, ServiceId},
     restraints::Restraint,
     time::{Instant, Span},
 };
@@ -50,6 +50,8 @@ pub enum Topic {
     Unseen(Scope),
     /// Too few observers are heard for any verdict of down, so nothing can fail over.
     TooFewObservers,
+    /// Backups of a policy do not come, or cannot be restored.
+    Backups(PolicyId),
     /// Two people set a safety rule aside.
     BreakGlass(OperationId),
     JournalBroken,
@@ -180,6 +182,7 @@ impl fmt::Display for Topic {
             Topic::Misrouted(id) => write!(f, "misrouted/{id}"),
             Topic::Durability(id) => write!(f, "durability/{id}"),
             Topic::Unseen(scope) => write!(f, "unseen/{scope}"),
+            Topic::Backups(id) => write!(f, "backups/{id}"),
             Topic::TooFewObservers => f.write_str("too-few-observers"),
             Topic::BreakGlass(id) => write!(f, "break-glass/{id}"),
             Topic::JournalBroken => f.write_str("journal-broken"),
@@ -210,6 +213,7 @@ impl FromStr for Topic {
             Some(("misrouted", id)) => of(id).map(Topic::Misrouted),
             Some(("durability", id)) => of(id).map(Topic::Durability),
             Some(("unseen", scope)) => of(scope).map(Topic::Unseen),
+            Some(("backups", id)) => of(id).map(Topic::Backups),
             Some(("break-glass", id)) => of(id).map(Topic::BreakGlass),
             _ => Err(format!("“{}” is no incident", text.chars().take(120).collect::<String>())),
         }

@@ -1,9 +1,10 @@
-//! What machines say to the server: reports of observers, and heartbeats of what cannot be probed. Each comes with a bearer
+//! What machines say to the server: reports of observers, heartbeats of what cannot be probed, and how backup jobs go. Each comes with a bearer
 //! token of its own, over HTTPS where it crosses a network; nothing here is for browsers, and nothing here acts.
 
 use crate::{
     agent::refusal::Refusal,
     config::{Config, read_secret},
+    desk::Desk,
     token::TokenDigest,
     watch::{Beats, Sighting},
 };
@@ -15,8 +16,8 @@ use axum::{
     routing::{get, post},
 };
 use engine::{
-    estate::Estate,
-    id::{ObserverId, RegionId, ServiceId},
+    estate::{BackupSource, Estate},
+    id::{ObserverId, PolicyId, RegionId, ServiceId},
 };
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,7 @@ use std::{
 };
 use tokio::sync::mpsc::Sender;
 
+mod backups;
 mod heartbeats;
 mod reports;
 pub mod wire;
@@ -40,15 +42,29 @@ pub struct Api {
     targets: wire::TargetList,
     /// How far each observer's clock is off, in milliseconds, as far as that is corrected.
     offsets: Mutex<BTreeMap<ObserverId, i64>>,
+    /// Backup jobs that say by themselves how they go.
+    jobs: BTreeMap<PolicyId, TokenDigest>,
+    desk: Arc<Desk>,
     beats: Arc<Beats>,
     sightings: Sender<Sighting>,
 }
 
 impl Api {
-    pub(crate) fn new(tokens: Tokens, estate: &Estate, beats: Arc<Beats>, sightings: Sender<Sighting>) -> Self {
+    pub(crate) fn new(tokens: Tokens, desk: Arc<Desk>, beats: Arc<Beats>, sightings: Sender<Sighting>) -> Self {
+        let estate = desk.estate();
         let targets = wire::TargetList::of(estate);
         let places = estate.observers.iter().map(|observer| (observer.id.clone(), observer.region.clone())).collect();
-        Self { observers: tokens.observers, places, services: tokens.services, targets, offsets: Mutex::default(), beats, sightings }
+        Self {
+            observers: tokens.observers,
+            places,
+            services: tokens.services,
+            targets,
+            offsets: Mutex::default(),
+            jobs: tokens.jobs,
+            desk,
+            beats,
+            sightings,
+        }
     }
 
     /// The observer whose token this is.
@@ -64,6 +80,7 @@ impl Api {
 pub struct Tokens {
     observers: Vec<(ObserverId, TokenDigest)>,
     services: BTreeMap<ServiceId, TokenDigest>,
+    jobs: BTreeMap<PolicyId, TokenDigest>,
 }
 
 impl Tokens {
@@ -91,7 +108,15 @@ impl Tokens {
         if let Some(unknown) = config.heartbeat.keys().find(|id| !services.contains_key(*id)) {
             anyhow::bail!("the configuration has a token for heartbeats of {unknown}, which has no endpoint with the target “heartbeat”");
         }
-        Ok(Self { observers, services })
+        let mut jobs = BTreeMap::new();
+        for (policy, token) in &config.backup_job {
+            let declared = estate.backup_policy(policy);
+            if declared.is_none_or(|policy| policy.source != BackupSource::Reported) {
+                anyhow::bail!("the configuration has a token for backup jobs of {policy}, which is no policy with the source “reported”");
+            }
+            jobs.insert(policy.clone(), TokenDigest::of(&read_secret(&token.token_file)?));
+        }
+        Ok(Self { observers, services, jobs })
     }
 }
 
@@ -105,6 +130,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/v1/targets", get(reports::targets))
         .route("/api/v1/reports", post(reports::report))
         .route("/api/v1/heartbeats/{service}/{region}", post(heartbeats::beat))
+        .route("/api/v1/backups/{policy}/start", post(backups::start))
+        .route("/api/v1/backups/{policy}/success", post(backups::success))
+        .route("/api/v1/backups/{policy}/fail", post(backups::fail))
+        .route("/api/v1/backups/{policy}/exit/{code}", post(backups::exit))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(api)
 }

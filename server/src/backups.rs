@@ -25,9 +25,10 @@ use engine::{
     id::{BackupId, ClusterId, DestinationId, PolicyId, ProofId},
     journal::{Actor, Event},
     picture::Picture,
+    time::Span,
 };
 use login::PgLogin;
-use source::{AnySource, Machine, pg_basebackup::PgBasebackup, pg_dump::PgDump};
+use source::{AnySource, Machine, pg_basebackup::PgBasebackup, pg_dump::PgDump, pg_receivewal::PgReceivewal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
@@ -115,6 +116,12 @@ fn sources(config: &Config, estate: &Estate) -> BTreeMap<PolicyId, Result<AnySou
             BackupSource::PgDump { cluster, database } => {
                 Some(Arc::new(PgDump { machine: machine()?, login: login(cluster)?, database: database.clone() }))
             }
+            BackupSource::PgReceivewal { cluster } => {
+                // The characters that a slot may have.
+                let slot = format!("lifeboat_{}", policy.id).replace('-', "_");
+                let spool = config.data.join("log").join(policy.id.as_str());
+                Some(Arc::new(PgReceivewal { machine: machine()?, login: login(cluster)?, spool, slot }))
+            }
             BackupSource::Reported => None,
         })
     };
@@ -174,7 +181,9 @@ impl Backups {
         }
         self.adopt(&picture).await?;
         for policy in &picture.estate.backup_policies {
-            if policy.source != BackupSource::Reported {
+            if policy.source == BackupSource::Reported {
+                self.end_what_fell_silent(policy).await?;
+            } else {
                 self.end_what_was_left(&picture, policy).await?;
                 self.fire(&picture, policy).await?;
             }
@@ -209,6 +218,23 @@ impl Backups {
             if let Some(proof) = backup.running_proof().filter(|proof| !self.is_at(AtWork::Proof(proof.id)) && self.is_before(proof.started_at)) {
                 self.note(backup, BackupEvent::ProofEnded { proof: proof.id, result: said_nothing(WHY) }).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// A job of its own that began and says nothing more has failed when its grace is over (row 16).
+    async fn end_what_fell_silent(&self, policy: &BackupPolicy) -> anyhow::Result<()> {
+        let silent = |picture: &Picture| -> Vec<Event> {
+            let running = picture.records.backups.running(&policy.id);
+            let silent = running.filter(|running| Span::between(running.started_at, picture.now) > policy.grace);
+            let why = format!("it said that it began, and nothing more for {}", policy.grace);
+            silent
+                .map(|silent| Event::Backup { policy: policy.id.clone(), id: silent.id, what: Box::new(BackupEvent::Failed { why }) })
+                .into_iter()
+                .collect()
+        };
+        if !silent(&self.desk.picture()).is_empty() {
+            self.desk.record(&Actor::Lifeboat, silent).await?;
         }
         Ok(())
     }
@@ -303,11 +329,8 @@ impl Backups {
     /// Writes down that what may go is being deleted.
     async fn expire(&self, policy: &BackupPolicy) -> anyhow::Result<()> {
         let expired = |picture: &Picture| -> Vec<Event> {
-            let ledger = &picture.records.backups;
-            let children = picture.estate.backup_policies.iter().filter(|child| child.base.as_ref() == Some(&policy.id));
-            let dependants: Vec<&Backup> = children.flat_map(|child| ledger.of(&child.id)).map(Arc::as_ref).filter(|child| child.is_good()).collect();
-            let backups = ledger.of(&policy.id);
-            let fates = retention::fates(policy, backups, &dependants, picture.now);
+            let backups = picture.records.backups.of(&policy.id);
+            let fates = retention::fates_in(&picture.estate, &picture.records.backups, policy, picture.now);
             let gone = backups.iter().zip(&fates).filter(|(backup, fate)| fate.kept.is_empty() && backup.state == BackupState::Completed);
             let why = format!("older than {}, and nothing keeps it", policy.retention);
             gone.map(|(backup, _)| Event::Backup {

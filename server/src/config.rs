@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use engine::{
     estate::Estate,
-    id::{ChannelName, ClusterId, DestinationId, HookId, ObserverId, ServiceId},
+    id::{ChannelName, ClusterId, DestinationId, HookId, ObserverId, PolicyId, ServiceId},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,9 @@ pub struct Config {
     /// Where the destinations of the estate are, `[destination.backups-west]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub destination: BTreeMap<DestinationId, DestinationSettings>,
+    /// The tokens of backup jobs that others run, `[backup_job.redis-hourly]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backup_job: BTreeMap<PolicyId, MachineToken>,
     /// The tokens of services that send heartbeats, `[heartbeat.nightly-batch]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub heartbeat: BTreeMap<ServiceId, MachineToken>,
@@ -275,7 +278,7 @@ impl Config {
         for token in config.webhook_token.values_mut() {
             token.token_file = base.join(&token.token_file);
         }
-        for token in config.observer.values_mut().chain(config.heartbeat.values_mut()) {
+        for token in config.observer.values_mut().chain(config.heartbeat.values_mut()).chain(config.backup_job.values_mut()) {
             token.token_file = base.join(&token.token_file);
         }
         for login in config.monitoring_login.values_mut() {

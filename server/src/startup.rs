@@ -70,7 +70,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     }
     let beats = Arc::new(Beats::of(desk.estate()));
     let watching = watch::start(desk.clone(), connections.clone(), &beats).await?;
-    let api = Arc::new(Api::new(tokens, desk.estate(), beats, watching.sightings.clone()));
+    let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
     let backing_up = backups::start(desk.clone(), &config, &connections, &watching)?;
     let judging = watching.judging;
     let executing = run::start(desk.clone(), connections, crash_at);

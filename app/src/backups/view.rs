@@ -6,12 +6,12 @@ use engine::{
     backups::{
         Backup, BackupCopy, BackupState, BackupType, Fault, Proof, Proven, Trigger, calendar,
         health::{Freshness, ProofStanding, Standing},
-        retention::fates,
+        retention::fates_in,
         sights::{Progress, Stage},
     },
     databases::bytes_in_words,
     estate::{BackupPolicy, BackupSource},
-    findings::{self, Severity},
+    findings::{self, About, Finding, Severity},
     id::{BackupId, PolicyId, ServiceId},
     picture::Picture,
     time::{Instant, Span},
@@ -173,16 +173,18 @@ const PROOFS_LISTED: usize = 12;
 
 impl Listing {
     pub fn of(picture: &Picture) -> Self {
-        let mut policies: Vec<PolicyLine> = picture.estate.backup_policies.iter().map(|policy| PolicyLine::of(picture, policy)).collect();
+        let found = findings::backups::findings(picture);
+        let mut policies: Vec<PolicyLine> =
+            picture.estate.backup_policies.iter().map(|policy| PolicyLine::of(picture, policy, &of_policy(&found, &policy.id))).collect();
         policies.sort_by(|a, b| (std::cmp::Reverse(a.tone), &a.id).cmp(&(std::cmp::Reverse(b.tone), &b.id)));
         Self { now: picture.now, policies }
     }
 }
 
 impl PolicyLine {
-    fn of(picture: &Picture, policy: &BackupPolicy) -> Self {
+    /// `reasons` is what is wrong with it, worst first.
+    fn of(picture: &Picture, policy: &BackupPolicy, reasons: &[Finding]) -> Self {
         let standing = picture.backups_stand(policy);
-        let reasons = findings::backups::of_policy(picture, &policy.id);
         let (tone, word) = freshness(standing.freshness);
         let worst = reasons.first().filter(|reason| reason.severity != Severity::Watch || tone == Tone::Watch);
         let times = picture.observed.backups.times.get(&policy.id);
@@ -202,6 +204,13 @@ impl PolicyLine {
             running: standing.running.map(|running| at(picture, running)),
         }
     }
+}
+
+/// Of all findings those of one policy, worst first.
+fn of_policy(found: &[Finding], policy: &PolicyId) -> Vec<Finding> {
+    let mut of: Vec<Finding> = found.iter().filter(|finding| matches!(&finding.about, About::Policy(id) if id == policy)).cloned().collect();
+    of.sort_by_cached_key(|finding| (finding.severity, finding.complaint.to_string()));
+    of
 }
 
 fn days(picture: &Picture, policy: &BackupPolicy, count: u32) -> String {
@@ -287,24 +296,23 @@ impl PolicyView {
     pub fn of(picture: &Picture, viewer: &Viewer, id: &PolicyId, new_id: BackupId, asked: Option<Instant>) -> Option<Self> {
         let policy = picture.estate.backup_policy(id)?;
         let backups = picture.records.backups.of(id);
+        let found = findings::backups::of_policy(picture, id);
         let times = picture.observed.backups.times.get(id);
-        let reason = |finding: findings::Finding| Reason {
+        let reason = |finding: Finding| Reason {
             tone: finding.severity.into(),
             what: finding.complaint.to_string(),
             remedy: finding.remedy(),
             since: finding.since,
         };
-        let children = picture.estate.backup_policies.iter().filter(|child| child.base.as_ref() == Some(id));
-        let dependants: Vec<&Backup> = children.flat_map(|child| picture.records.backups.of(&child.id)).map(Arc::as_ref).collect();
-        let fates = fates(policy, backups, &dependants, picture.now);
+        let fates = fates_in(&picture.estate, &picture.records.backups, policy, picture.now);
         let jobs = backups.iter().zip(&fates).rev().take(JOBS_LISTED);
         let mut proofs: Vec<(&Backup, &Proof)> =
             backups.iter().flat_map(|backup| backup.proofs.iter().map(move |proof| (&**backup, proof))).collect();
         proofs.sort_by_key(|(_, proof)| std::cmp::Reverse(proof.started_at));
         Some(Self {
             now: picture.now,
-            line: PolicyLine::of(picture, policy),
-            reasons: findings::backups::of_policy(picture, id).into_iter().map(reason).collect(),
+            line: PolicyLine::of(picture, policy, &found),
+            reasons: found.into_iter().map(reason).collect(),
             facts: facts(picture, policy),
             fires: times.map(|times| times.next.clone()).unwrap_or_default(),
             zone: policy.time_zone.clone(),
@@ -327,6 +335,7 @@ fn facts(picture: &Picture, policy: &BackupPolicy) -> Vec<(String, String)> {
     let tool = picture.observed.backups.tools.get(&policy.id).cloned().unwrap_or_else(|| policy.source.tool().to_owned());
     let source = match &policy.source {
         BackupSource::PgBasebackup { cluster } => format!("the cluster {cluster}, by {tool}"),
+        BackupSource::PgReceivewal { cluster } => format!("the write-ahead log of {cluster}, by {tool}"),
         BackupSource::PgDump { cluster, database } => format!("the database {database} of {cluster}, by {tool}"),
         BackupSource::Reported => "by a job of its own, which tells how it went".to_owned(),
     };

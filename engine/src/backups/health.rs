@@ -149,6 +149,10 @@ fn size(policy: &BackupPolicy, ended: &[&Backup]) -> Size {
         .filter(|backup| backup.state == BackupState::Completed)
         .filter_map(|backup| backup.contents.as_ref())
         .map(|contents| contents.bytes());
+    // How much changed is not how much there is.
+    if policy.kind.builds_on_another() {
+        return Size::NotJudged;
+    }
     let Some(bytes) = sizes.next() else { return Size::NotJudged };
     if bytes == 0 {
         return Size::Empty;

@@ -71,6 +71,8 @@ pub enum BackupSource {
     PgBasebackup { cluster: ClusterId },
     /// One database of the cluster with `pg_dump`, from the node that takes the writes.
     PgDump { cluster: ClusterId, database: String },
+    /// The write-ahead log of the cluster with `pg_receivewal`, up to the moment of the fire, from the node that takes the writes.
+    PgReceivewal { cluster: ClusterId },
     /// Somebody else's job, which says by itself how it goes (`POST /api/v1/backups/POLICY/…`).
     Reported,
 }
@@ -79,7 +81,7 @@ impl BackupSource {
     /// The cluster that is read, where it is one.
     pub fn cluster(&self) -> Option<&ClusterId> {
         match self {
-            BackupSource::PgBasebackup { cluster } | BackupSource::PgDump { cluster, .. } => Some(cluster),
+            BackupSource::PgBasebackup { cluster } | BackupSource::PgReceivewal { cluster } | BackupSource::PgDump { cluster, .. } => Some(cluster),
             BackupSource::Reported => None,
         }
     }
@@ -88,6 +90,7 @@ impl BackupSource {
         match self {
             BackupSource::PgBasebackup { .. } => "pg_basebackup",
             BackupSource::PgDump { .. } => "pg_dump",
+            BackupSource::PgReceivewal { .. } => "pg_receivewal",
             BackupSource::Reported => "a job of its own",
         }
     }

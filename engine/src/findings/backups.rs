@@ -3,7 +3,7 @@
 use super::{About, Complaint, Finding, Severity};
 use crate::{
     backups::{
-        Backup, BackupCopy, BackupType, Trigger,
+        Backup, BackupCopy, BackupType, Trigger, chain,
         health::{self, Freshness, ProofStanding, Size, Standing},
     },
     estate::{BackupPolicy, Estate},
@@ -13,8 +13,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything about backups.
-pub(super) fn findings(picture: &Picture) -> Vec<Finding> {
+/// Everything about backups, in no particular order.
+pub fn findings(picture: &Picture) -> Vec<Finding> {
     let mut found = Found { picture, list: Vec::new() };
     found.declared();
     for policy in &picture.estate.backup_policies {
@@ -113,7 +113,29 @@ impl<'a> Found<'a> {
         if let Some(success) = standing.success {
             self.copies(policy, success);
         }
+        self.log(policy);
         self.proof(policy, &standing);
+    }
+
+    /// What is missing of the log since the oldest full backup that is kept (row 21).
+    fn log(&mut self, policy: &BackupPolicy) {
+        let ledger = &self.picture.records.backups;
+        let (Some(base), stretches) = (&policy.base, ledger.of(&policy.id)) else { return };
+        let bases = ledger.of(base);
+        let first = bases.iter().find(|backup| backup.is_good()).map(|backup| backup.started_at);
+        for gap in chain::gaps(stretches) {
+            let since = stretches.iter().find(|backup| backup.id == gap.before).map(|backup| backup.started_at);
+            if first.zip(since).is_some_and(|(first, since)| since > first) {
+                self.add(Severity::Act, policy, since, Complaint::WalGap { from: gap.from, to: gap.to });
+            }
+        }
+        let has_log =
+            stretches.iter().rev().find(|backup| backup.is_good() && backup.contents.as_ref().is_some_and(|contents| contents.wal.is_some()));
+        if let Some(last) = has_log
+            && chain::up_to(bases, stretches, last.id).is_none()
+        {
+            self.add(Severity::Act, policy, last.ended_at, Complaint::WalWithoutBase);
+        }
     }
 
     fn freshness(&mut self, policy: &BackupPolicy, standing: &Standing<'_>) {

@@ -253,6 +253,7 @@ impl Complaint {
             }
             Complaint::ProofFailed { .. } => "Hold the newest backup that is proven, then start a new one and prove it.".to_owned(),
             Complaint::ProofExpired { .. } | Complaint::NotProvenYet => "Prove the newest backup.".to_owned(),
+            Complaint::WalGap { .. } | Complaint::WalWithoutBase => "Start a full backup now: it begins a new window.".to_owned(),
             Complaint::LossAbovePromise { .. } => {
                 "Back up more often or archive every change; else a corruption or the loss of all nodes breaks the promise.".to_owned()
             }

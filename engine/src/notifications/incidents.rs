@@ -6,9 +6,9 @@ use crate::{
     automation::{Case, Hold, Verdict},
     estate::{Detection, Service},
     failover::{Mode, Operation, State, traffic},
-    findings::{Complaint, Severity},
+    findings::{self, About, Complaint, Finding, Severity},
     health::Health,
-    id::{ClusterId, RegionId, Scope, ServiceId},
+    id::{ClusterId, PolicyId, RegionId, Scope, ServiceId},
     journal::Exposure,
     picture::{ObserverView, Picture, RouteStanding, names},
     restraints::Restraint,
@@ -16,6 +16,7 @@ use crate::{
     survey::Survey,
     time::{Instant, Span},
 };
+use std::collections::BTreeMap;
 
 /// Everything that is open now, worst first. `known` is what was open at the last look.
 pub fn incidents(picture: &Picture, known: &[Known]) -> Vec<Incident> {
@@ -29,6 +30,7 @@ pub fn incidents(picture: &Picture, known: &[Known]) -> Vec<Incident> {
     found.strayed();
     found.misrouted();
     found.durability();
+    found.backups();
     found.too_few_observers();
     found.unseen();
     for operation in picture.records.operations.values() {
@@ -242,6 +244,27 @@ impl Found<'_> {
             let hush = self.maintained(&scope, &[]).or_else(|| self.being_moved(&scope));
             let (since, grace) = (self.since(&topic, finding.since), self.window_of_cluster(&scope));
             self.add(topic, since, finding.severity, words::of_cluster(&cluster.id, &finding.complaint), hush, grace);
+        }
+    }
+
+    /// The worst of what came of a policy; what is only declared wrong wakes nobody.
+    fn backups(&mut self) {
+        if self.picture.estate.backup_policies.is_empty() {
+            return;
+        }
+        let mut worst: BTreeMap<PolicyId, Finding> = BTreeMap::new();
+        for finding in findings::backups::findings(self.picture) {
+            let About::Policy(policy) = &finding.about else { continue };
+            let happened = finding.since.is_some() || matches!(finding.complaint, Complaint::BackupCannotRun { .. });
+            let is_grave = matches!(finding.severity, Severity::Lost | Severity::Act);
+            if happened && is_grave && worst.get(policy).is_none_or(|known| finding.severity < known.severity) {
+                worst.insert(policy.clone(), finding);
+            }
+        }
+        for (policy, finding) in worst {
+            let topic = Topic::Backups(policy.clone());
+            let since = self.since(&topic, finding.since);
+            self.add(topic, since, finding.severity, words::of_backups(&policy, &finding.complaint), None, Span::ZERO);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     estate::Service,
     failover::{Mode, Operation, Stamp, State, plan::names_or_none, traffic},
     findings::Complaint,
-    id::{ClusterId, RegionId, Scope, ServiceId},
+    id::{ClusterId, PolicyId, RegionId, Scope, ServiceId},
     journal::Exposure,
     picture::Picture,
     survey::Survey,
@@ -38,6 +38,10 @@ fn cut(text: &str, most: usize) -> String {
 pub(super) fn journal_broken(why: &str) -> Words {
     let complaint = Complaint::JournalBroken { break_: why.to_owned() };
     Words::new(format!("The journal is broken: {why}"), complaint.remedy(), "/journal".to_owned())
+}
+
+pub(super) fn of_backups(policy: &PolicyId, complaint: &Complaint) -> Words {
+    Words::new(format!("Backups of {policy}: {complaint}"), complaint.remedy(), format!("/backups/{policy}"))
 }
 
 pub(super) fn nothing_answers() -> Words {

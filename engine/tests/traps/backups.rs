@@ -5,16 +5,19 @@ use engine::{
     backups::{
         Backup, BackupCopy, BackupState, BackupType, Contents, Fault, Hold, Proof, ProofFailure, ProofLevel, ProofResult, Proven, Rung, StoredFile,
         Trigger,
+        chain::{self, WalRange},
         health::{self, Freshness, ProofStanding, Size, judge},
         ledger::{BackupCommand, BackupEvent, BackupRefusal},
-        retention::{Keep, fates},
+        retention::{Keep, fates, fates_in},
         schedule::times_of,
         sights::BackupSights,
     },
+    databases::Lsn,
     estate::{BackupPolicy, Estate},
     findings::{self, Complaint, Severity},
     id::{BackupId, ProofId},
     journal::{Actor, Command, Event, Refusal},
+    notifications::{Topic, incidents},
     picture::{Observations, Picture},
     time::{Instant, Span},
 };
@@ -56,6 +59,7 @@ fn job(n: u128, hours: u64, state: BackupState) -> Backup {
             tool: "tool 1".to_owned(),
             recoverable_to: Some(started_at),
             source_bytes: None,
+            wal: None,
             counts: Vec::new(),
         }),
         copies: if good { BTreeMap::from([(id("near"), BackupCopy::Stored { at: started_at })]) } else { BTreeMap::new() },
@@ -206,7 +210,7 @@ fn b18_row_23_retention_never_takes_the_last_good_the_last_restored_the_held_or_
     broken.proofs.push(proof(&[], Some((ProofLevel::Checksum, Fault::Backup)), hours_ago(299)));
     let backups = shared(vec![restored, held, proving, base, plain, last, broken, failed(8, 200), job(9, 100, BackupState::Running)]);
     let child = done(50, 550);
-    let fates = fates(&brief, &backups, &[&child], now());
+    let fates = fates(&brief, &backups, &[&child], None, now());
     let kept: Vec<(u128, Vec<Keep>)> = fates.into_iter().map(|fate| (fate.backup.0.as_u128(), fate.kept)).collect();
     assert_eq!(
         kept,
@@ -308,6 +312,16 @@ fn row_20_a_copy_that_is_gone_is_an_alarm_and_a_failed_proof_more_than_that() {
     );
     assert!(found.iter().any(|(severity, text)| *severity == Severity::Act && text.contains("in backups is GONE: base: not there")), "{found:#?}");
     assert!(found.iter().any(|(severity, text)| *severity == Severity::Act && text.contains("could not be copied to backups-dr: 403")), "{found:#?}");
+    // People are told of the worst of it, once for each policy, and of nothing that is only declared wrong.
+    let told: Vec<String> = incidents(&picture, &[])
+        .into_iter()
+        .filter(|incident| matches!(incident.key.topic, Topic::Backups(_)))
+        .map(|incident| format!("{:?} {} {}", incident.severity, incident.title, incident.link))
+        .collect();
+    assert!(
+        matches!(&told[..], [one] if one.starts_with("Lost Backups of user-database-daily:") && one.ends_with(" /backups/user-database-daily")),
+        "{told:#?}"
+    );
 }
 
 #[test]
@@ -395,11 +409,83 @@ proptest! {
     fn retention_always_leaves_something_to_restore(backups in any_backups(), hours in 0u64..80) {
         let policy = BackupPolicy { retention: Span::from_secs(hours * HOUR), at_least: 0, ..policy("") };
         let backups = shared(backups);
-        let fates = fates(&policy, &backups, &[], now());
+        let fates = fates(&policy, &backups, &[], None, now());
         let newest = backups.iter().rev().find(|backup| backup.is_good());
         prop_assert!(newest.is_none_or(|newest| fates.iter().any(|fate| fate.backup == newest.id && !fate.kept.is_empty())));
         for (backup, fate) in backups.iter().zip(&fates) {
             prop_assert!(!fate.kept.is_empty() || Span::between(backup.started_at, now()) >= policy.retention);
         }
     }
+}
+
+/// A stretch of log in units of segments, taken so many hours ago.
+fn log(n: u128, hours: u64, from: u64, to: u64) -> Backup {
+    let mut backup = done(n, hours);
+    let at = |segments: u64| Lsn(segments * 16 * 1024 * 1024);
+    backup.contents.as_mut().unwrap().wal = Some(WalRange { timeline: 1, from: at(from), to: at(to) });
+    backup
+}
+
+#[test]
+fn row_21_row_22_a_window_ends_at_a_gap_and_begins_anew_with_the_next_full_backup() {
+    let bases = shared(vec![log(1, 50, 10, 11), log(2, 20, 40, 41), failed(3, 1)]);
+    let stretches = shared(vec![log(10, 60, 0, 5), log(11, 45, 5, 15), log(12, 40, 15, 20), log(13, 30, 25, 40), log(14, 10, 40, 60)]);
+    let found: Vec<(u128, Vec<u128>)> = chain::windows(&bases, &stretches)
+        .into_iter()
+        .map(|window| (window.base.id.0.as_u128(), window.wal.iter().map(|backup| backup.id.0.as_u128()).collect()))
+        .collect();
+    assert_eq!(found, [(1, vec![11, 12]), (2, vec![14])], "what lies beyond the gap is reached from the later base only");
+    let gaps: Vec<(u64, u64)> = chain::gaps(&stretches).iter().map(|gap| (gap.from.0 >> 24, gap.to.0 >> 24)).collect();
+    assert_eq!(gaps, [(20, 25)]);
+    let to_12 = chain::up_to(&bases, &stretches, number(12)).unwrap();
+    assert_eq!((to_12.base.id, to_12.wal.len(), to_12.to()), (number(1), 2, Some(hours_ago(40))));
+    assert!(chain::up_to(&bases, &stretches, number(13)).is_none(), "nothing leads there");
+    // In the middle of a segment nothing is missing: the next stretch begins with that segment.
+    let mut half = log(15, 5, 60, 61);
+    half.contents.as_mut().unwrap().wal.as_mut().unwrap().to = Lsn(60 * 16 * 1024 * 1024 + 500);
+    assert_eq!(chain::gaps(&shared(vec![half, log(16, 4, 60, 62)])), []);
+}
+
+#[test]
+fn b15_the_log_is_kept_as_long_as_the_full_backup_that_needs_it_and_neither_keeps_the_other_for_ever() {
+    let text = r#"
+name = "b"
+[[backup_policy]]
+id = "full"
+service = "db"
+type = "full"
+source = { by = "reported" }
+schedule = "0 0 * * *"
+retention = "4d"
+at_least = 1
+destinations = ["near"]
+[[backup_policy]]
+id = "log"
+service = "db"
+type = "continuous"
+source = { by = "reported" }
+schedule = "0 * * * *"
+retention = "1d"
+at_least = 1
+destinations = ["near"]
+base = "full"
+"#;
+    let estate = Estate::from_toml(text).unwrap();
+    let mut book = Book::default();
+    let mut write = |policy: &str, n: u128, hours: u64| {
+        for what in [BackupEvent::Started { kind: BackupType::Full, trigger: Trigger::Reported }, BackupEvent::Completed] {
+            book.write(&Actor::Lifeboat, &Event::Backup { policy: id(policy), id: number(n), what: Box::new(what) }, hours_ago(hours)).unwrap();
+        }
+    };
+    for (policy, n, hours) in
+        [("full", 1, 200), ("log", 11, 190), ("log", 12, 150), ("full", 2, 80), ("log", 13, 70), ("full", 3, 10), ("log", 14, 5)]
+    {
+        write(policy, n, hours);
+    }
+    let kept = |policy: &str| -> Vec<u128> {
+        let fates = fates_in(&estate, &book.records.backups, estate.backup_policy(&id(policy)).unwrap(), now());
+        fates.into_iter().filter(|fate| !fate.kept.is_empty()).map(|fate| fate.backup.0.as_u128()).collect()
+    };
+    assert_eq!(kept("full"), [2, 3]);
+    assert_eq!(kept("log"), [13, 14], "older than its day, and needed with the full backup before it");
 }

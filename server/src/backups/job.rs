@@ -86,6 +86,10 @@ async fn read_and_copy(this: &Arc<Backups>, policy: &BackupPolicy, backup: &Back
     if complaints.len() == policy.destinations.len() {
         return Ok(Err(anyhow::anyhow!("no destination took a copy: {}", complaints.join("; "))));
     }
+    let names: Vec<String> = contents.files.iter().map(|file| file.name.clone()).collect();
+    if let Err(error) = this.source(&policy.id)?.stored(&names).await {
+        return Ok(Err(error));
+    }
     Ok(Ok(()))
 }
 
@@ -107,11 +111,11 @@ async fn read(this: &Arc<Backups>, policy: &BackupPolicy, backup: &Backup, folde
         taken = source.take(folder, &order) => taken?,
         () = telling => bail!("nobody reads"),
     };
-    let Taken { files, recoverable_to, source_bytes, counts } = taken;
+    let Taken { files, recoverable_to, source_bytes, wal, counts } = taken;
     let base = folder.path().join("files");
     // Reading all of it once more takes its time, and a thread.
     let files = tokio::task::spawn_blocking(move || files.into_iter().map(|name| stored(&base, name)).collect::<anyhow::Result<Vec<_>>>()).await??;
-    Ok(Contents { files, tool, recoverable_to, source_bytes, counts })
+    Ok(Contents { files, tool, recoverable_to, source_bytes, wal, counts })
 }
 
 fn stored(base: &std::path::Path, name: String) -> anyhow::Result<StoredFile> {

@@ -4,9 +4,9 @@
 use super::{Backups, job, source::Broken, source::Climbed, work::Folder};
 use crate::connect::objects::Gone;
 use engine::{
-    backups::{Backup, Contents, Fault, ProofFailure, ProofLevel, ProofResult, Rung, ledger::BackupEvent, sights::Stage},
+    backups::{Backup, BackupCopy, Contents, Fault, ProofFailure, ProofLevel, ProofResult, Rung, chain, ledger::BackupEvent, sights::Stage},
     estate::{BackupPolicy, Verification},
-    id::{DestinationId, ProofId},
+    id::{DestinationId, PolicyId, ProofId},
     time::Span,
 };
 use std::{sync::Arc, time::Instant as Moment};
@@ -59,9 +59,17 @@ impl Climb<'_> {
             return nothing;
         }
         let fetching = Moment::now();
-        let outcome = self.fetch(&contents, folder).await;
+        let outcome = self.fetch(&contents, folder, "files").await;
         if !self.step(ProofLevel::Checksum, fetching, outcome) || wanted < ProofLevel::Readable {
             return nothing;
+        }
+        let undeclared = Verification { level: wanted, every: Span::ZERO, valid_for: Span::ZERO, count: Vec::new(), assertions: Vec::new() };
+        let verification = policy.verification.as_ref().unwrap_or(&undeclared);
+        if contents.wal.is_some()
+            && let Some(base) = &policy.base
+        {
+            let climbed = self.through(base, folder, wanted, verification).await;
+            return self.take_over(climbed, fetching);
         }
         let source = match self.this.source(&policy.id) {
             Ok(source) => source,
@@ -70,13 +78,67 @@ impl Climb<'_> {
                 return nothing;
             }
         };
-        let undeclared = Verification { level: wanted, every: Span::ZERO, valid_for: Span::ZERO, count: Vec::new(), assertions: Vec::new() };
-        let verification = policy.verification.as_ref().unwrap_or(&undeclared);
         self.this.at_stage(self.backup.id, Stage::Proving, 0, None);
-        let Climbed { rungs, failure, recovered_to, booted_at } = source.climb(folder, wanted, verification, &contents.counts).await;
+        let climbed = source.climb(folder, wanted, verification, &contents.counts).await;
+        self.take_over(climbed, fetching)
+    }
+
+    fn take_over(&mut self, climbed: Climbed, fetching: Moment) -> (Option<Span>, Option<engine::time::Instant>) {
+        let Climbed { rungs, failure, recovered_to, booted_at } = climbed;
         self.rungs.extend(rungs);
         self.failure = failure;
         (booted_at.map(|booted| span(booted - fetching)), recovered_to)
+    }
+
+    /// A stretch of log is proven by restoring the full backup before it, and replaying everything up to its end.
+    async fn through(&self, base: &PolicyId, folder: &Folder, wanted: ProofLevel, verification: &Verification) -> Climbed {
+        let picture = self.this.desk.picture();
+        let ledger = &picture.records.backups;
+        let mut climbed = Climbed::default();
+        let began = Moment::now();
+        let Some(window) = chain::up_to(ledger.of(base), ledger.of(&self.backup.policy), self.backup.id) else {
+            let outcome = Err(Broken::backup(format!("no full backup of {base} leads up to it without a gap")));
+            climbed.step(ProofLevel::Readable, began, outcome);
+            return climbed;
+        };
+        let ready = async {
+            // Its own files were fetched first, to be checked; here they are a part of the log.
+            let (own, log) = (folder.path().join("files"), folder.path().join("wal"));
+            std::fs::rename(&own, &log).map_err(|error| Broken::surroundings(error.to_string()))?;
+            for earlier in window.wal.iter().filter(|earlier| earlier.id != self.backup.id) {
+                self.bring(earlier, folder, "wal").await?;
+            }
+            self.bring(window.base, folder, "files").await
+        };
+        if let Err(broken) = ready.await {
+            climbed.step(ProofLevel::Readable, began, Err(broken));
+            return climbed;
+        }
+        let (source, end) = match (self.this.source(base), window.end()) {
+            (Ok(source), Some(end)) => (source, end),
+            (Err(error), _) => {
+                climbed.step(ProofLevel::Readable, began, Err(Broken::surroundings(format!("{error:#}"))));
+                return climbed;
+            }
+            (_, None) => return climbed,
+        };
+        self.this.at_stage(self.backup.id, Stage::Proving, 0, None);
+        source.climb_through(folder, wanted, verification, end).await
+    }
+
+    /// Fetches another backup from wherever it is stored, its checksums held against the journal.
+    async fn bring(&self, backup: &Backup, folder: &Folder, into: &str) -> Result<(), Broken> {
+        let stored = backup.copies.iter().filter(|(_, copy)| copy.is_stored()).map(|(id, _)| id);
+        let from = std::iter::once(self.from).filter(|id| backup.copies.get(*id).is_some_and(BackupCopy::is_stored)).chain(stored).next();
+        let (Some(from), Some(contents)) = (from, &backup.contents) else {
+            return Err(Broken::backup(format!("the backup {} that it builds on has no copy", backup.id.short())));
+        };
+        let climb = Climb { this: self.this, backup, from, rungs: Vec::new(), failure: None };
+        climb
+            .fetch(contents, folder, into)
+            .await
+            .map(|_| ())
+            .map_err(|broken| Broken { why: format!("{}: {}", backup.id.short(), broken.why), ..broken })
     }
 
     fn step(&mut self, level: ProofLevel, began: Moment, outcome: Result<String, Broken>) -> bool {
@@ -107,16 +169,16 @@ impl Climb<'_> {
     }
 
     /// Brings every file here and holds its checksum against the one it was stored with.
-    async fn fetch(&self, contents: &Contents, folder: &Folder) -> Result<String, Broken> {
+    async fn fetch(&self, contents: &Contents, folder: &Folder, into: &str) -> Result<String, Broken> {
         let surroundings = |error: anyhow::Error| Broken::surroundings(format!("{error:#}"));
         let destination = self.this.destination(self.from).map_err(surroundings)?;
-        folder.make("files").map_err(surroundings)?;
+        folder.make(into).map_err(surroundings)?;
         let (total, mut before) = (contents.bytes(), 0);
         if self.this.work.room().map_err(surroundings)? < total {
             return Err(Broken::surroundings("there is no room for a copy where proofs are made; see `work` in [backups]"));
         }
         for file in &contents.files {
-            let to = folder.path().join("files").join(&file.name);
+            let to = folder.path().join(into).join(&file.name);
             let told = |read| self.this.at_stage(self.backup.id, Stage::Fetching(self.from.clone()), before + read, Some(total));
             let fetched = destination.fetch(&format!("{}/{}", job::place(self.backup), file.name), &to, told).await;
             let found = match fetched {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::connect::program::{self, Group};
 use anyhow::{Context, bail};
-use engine::{backups::Count, estate::Verification};
+use engine::{backups::Count, databases::Lsn, estate::Verification};
 use std::{
     path::PathBuf,
     time::{Duration, Instant as Moment},
@@ -34,12 +34,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Starts a server on the folder `data` inside `folder`, and waits until it has recovered. `role` is one that it has.
+    /// Starts a server on the folder `data` inside `folder`, and waits until it has recovered: by itself, or through the log in the folder
+    /// `wal` up to `through`, which it must reach. `role` is one that it has.
     ///
     /// # Errors
     /// The server's own words.
-    pub async fn start(machine: &Machine, folder: &Folder, data: &str, role: &str) -> Result<Self, Broken> {
-        let mut scratch = Self::spawn(machine, folder, data).map_err(|error| Broken::surroundings(format!("{error:#}")))?;
+    pub async fn start(machine: &Machine, folder: &Folder, role: &str, through: Option<Lsn>) -> Result<Self, Broken> {
+        let mut scratch = Self::spawn(machine, folder, through).map_err(|error| Broken::surroundings(format!("{error:#}")))?;
         let log = folder.path().join("scratch.log");
         let began = Moment::now();
         let client = loop {
@@ -64,7 +65,7 @@ impl Scratch {
         Ok(scratch)
     }
 
-    fn spawn(machine: &Machine, folder: &Folder, data: &str) -> anyhow::Result<Self> {
+    fn spawn(machine: &Machine, folder: &Folder, through: Option<Lsn>) -> anyhow::Result<Self> {
         let settings = folder.make("scratch")?;
         // A path to a socket has at most 107 bytes, so it does not lie in the folder.
         let sockets = std::env::temp_dir().join(format!("lifeboat-{:08x}", number_of(folder)));
@@ -76,7 +77,7 @@ impl Scratch {
             std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
             folder.own(&path)?;
         }
-        let mut line = vec![machine.program("postgres"), "-D".to_owned(), folder.inside(data)];
+        let mut line = vec![machine.program("postgres"), "-D".to_owned(), folder.inside("data")];
         let quiet = [
             ("config_file", folder.inside("scratch/postgresql.conf")),
             ("hba_file", folder.inside("scratch/pg_hba.conf")),
@@ -90,7 +91,6 @@ impl Scratch {
             ("ssl", "off"),
             ("archive_mode", "off"),
             ("archive_command", ""),
-            ("restore_command", ""),
             ("primary_conninfo", ""),
             ("primary_slot_name", ""),
             ("synchronous_standby_names", ""),
@@ -112,7 +112,26 @@ impl Scratch {
         for (name, value) in quiet.iter().map(|(name, value)| (*name, value.as_str())).chain(fixed) {
             line.extend(["-c".to_owned(), format!("{name}={value}")]);
         }
-        let mut child = program::spawn(&line, &[("LC_ALL", "C"), ("TZ", "UTC"), folder.variable()], folder.run_as())?;
+        let recovery = match through {
+            None => vec![("restore_command", String::new())],
+            Some(lsn) => {
+                let signal = folder.path().join("data/recovery.signal");
+                std::fs::write(&signal, "").with_context(|| format!("{} cannot be written", signal.display()))?;
+                folder.own(&signal)?;
+                vec![
+                    ("restore_command", format!("cp \"{}/%f\" \"%p\"", folder.inside("wal"))),
+                    ("recovery_target_lsn", lsn.to_string()),
+                    ("recovery_target_action", "promote".to_owned()),
+                    // What is as it was on the source is not needed: nobody reads before it is over.
+                    ("hot_standby", "off".to_owned()),
+                ]
+            }
+        };
+        for (name, value) in recovery {
+            line.extend(["-c".to_owned(), format!("{name}={value}")]);
+        }
+        let environment = [("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), ("TZ", "UTC"), folder.variable()];
+        let mut child = program::spawn(&line, &environment, folder.run_as())?;
         let group = Group::led_by(&child)?;
         keep(child.stdout.take(), None);
         keep(child.stderr.take(), Some(folder.path().join("scratch.log")));

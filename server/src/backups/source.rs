@@ -6,7 +6,7 @@ use crate::connect::{postgres::Address, program};
 use anyhow::bail;
 use async_trait::async_trait;
 use engine::{
-    backups::{Count, Fault, ProofFailure, ProofLevel, Rung},
+    backups::{Count, Fault, ProofFailure, ProofLevel, Rung, chain::WalRange},
     estate::Verification,
     time::{Instant, Span},
 };
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 pub mod pg_basebackup;
 pub mod pg_dump;
+pub mod pg_receivewal;
 
 /// What was read.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct Taken {
     pub files: Vec<String>,
     pub recoverable_to: Option<Instant>,
     pub source_bytes: Option<u64>,
+    pub wal: Option<WalRange>,
     pub counts: Vec<Count>,
 }
 
@@ -100,6 +102,22 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// With the tool's own words. What is in the folder then is nothing.
     async fn take(&self, folder: &Folder, order: &Order) -> anyhow::Result<Taken>;
+
+    /// At least one destination has these files.
+    ///
+    /// # Errors
+    /// What was kept until then cannot be taken away.
+    async fn stored(&self, _files: &[String]) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// The same as `climb`, and on through the log in the folder `wal` up to its end, where the source can.
+    async fn climb_through(&self, _folder: &Folder, _wanted: ProofLevel, _verification: &Verification, _end: WalRange) -> Climbed {
+        let mut climbed = Climbed::default();
+        let outcome = Err(Broken::surroundings("no log can be replayed onto a backup of this kind"));
+        climbed.step(ProofLevel::Readable, std::time::Instant::now(), outcome);
+        climbed
+    }
 
     /// Climbs from `Readable` up to `wanted`, on what lies in `folder` as it was stored. The source itself is not touched. Whatever
     /// was started is gone when this returns, also where it is dropped.

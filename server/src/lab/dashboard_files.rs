@@ -189,6 +189,7 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         hook: BTreeMap::new(),
         observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
         heartbeat: BTreeMap::new(),
+        backup_job: BTreeMap::new(),
         backups: BackupSettings {
             postgres_bin: None,
             work: Some(layout.node_root.join("backups-at-work")),

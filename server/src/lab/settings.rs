@@ -99,7 +99,7 @@ pub fn managed_roles(lifeboat: &str, app: &str) -> String {
 
 /// Rights on functions belong to one database; this runs in each that the roles connect to.
 pub const RIGHTS: &str = "
-    GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer), pg_reload_conf() TO lifeboat;
+    GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer), pg_reload_conf(), pg_switch_wal() TO lifeboat;
     GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
         pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO replicator;";
 

@@ -6,6 +6,7 @@ use crate::{
 };
 use engine::{
     backups::{BackupCopy, BackupState, ledger::BackupCommand, sights::Stage},
+    estate::Estate,
     findings::Complaint,
 };
 
@@ -23,8 +24,8 @@ async fn a_destination_that_is_gone_costs_its_copy_and_not_the_backup_and_two_co
     let server = Server::start(&lab, |_| ()).await;
     let backup = server.back_up(WHOLE).await;
     assert_eq!(server.proven(&backup, 1).await.failure, None);
-    let folder = |place: &str| lab.folder().join("backups").join(place);
-    let aside = lab.folder().join("aside");
+    let folder = |place: &str| lab.folder.join("backups").join(place);
+    let aside = lab.folder.join("aside");
     std::fs::rename(folder("us-west-2"), &aside).unwrap();
     let second = server.back_up(WHOLE).await;
     assert_eq!(second.state, BackupState::Completed);
@@ -91,4 +92,77 @@ async fn a_job_that_hangs_is_stopped_by_whoever_may_or_by_its_time_out_and_takes
     })
     .await;
     assert_eq!(server.back_up("patient").await.state, BackupState::Completed, "and the next one is well");
+}
+
+/// The real server, in a process of its own.
+struct Process(std::process::Child, std::path::PathBuf);
+
+impl Process {
+    fn start(lab: &Lab) -> Self {
+        let site = lab.folder.join("no-site");
+        std::fs::create_dir_all(site.join("pkg")).unwrap();
+        std::fs::write(site.join("pkg/lifeboat.js"), "").unwrap();
+        let kept = lab.folder.join("server.log");
+        let log = std::fs::File::options().create(true).append(true).open(&kept).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(lab.folder.join("lifeboat.toml"));
+        command.env("LEPTOS_SITE_ROOT", &site).env("LEPTOS_HASH_FILES", "false");
+        Self(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap(), kept)
+    }
+    /// With -9: nothing is tidied up.
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(&self.1).unwrap_or_default());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_in_the_middle_of_a_job_leaves_a_failure_and_no_orphan() {
+    let lab = Lab::up(&[]);
+    lab.write(EAST, 1, 5).await;
+    // Nothing is counted beforehand, so that it is the tool that waits.
+    let file = lab.folder.join("estate.toml");
+    let mut estate = Estate::from_toml(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    estate.backup_policies.iter_mut().for_each(|policy| policy.verification = None);
+    std::fs::write(&file, estate.to_toml().unwrap()).unwrap();
+    let holder = hold(&lab).await;
+    // Another process of the same store asks; the server does it.
+    let desk = Server::look_on(&lab).await;
+    let first = Process::start(&lab);
+    let backup = desk.begin(DUMP).await;
+    let reading = "select count(*)::text from pg_stat_activity where application_name = 'lifeboat backup' and wait_event_type = 'Lock'";
+    let watcher = lab.admin(EAST).await;
+    until("it is read", async || (watcher.query_one(reading, &[]).await.unwrap().get::<_, String>(0) == "1").then_some(())).await;
+    first.kill();
+    assert!(desk.left_at_work().iter().any(|left| left.starts_with("process")), "the tool goes on by itself: {:?}", desk.left_at_work());
+
+    let second = Process::start(&lab);
+    until("it is told as failed", async || {
+        desk.desk.read_on().await.unwrap();
+        let state = desk.backup(DUMP, backup).unwrap().state;
+        (state == BackupState::Failed).then_some(())
+    })
+    .await;
+    assert_eq!(desk.backup(DUMP, backup).unwrap().why.as_deref(), Some("the server stopped in the middle of it"));
+    assert_eq!(desk.left_at_work(), Vec::<String>::new(), "until the next server ends it");
+    drop(holder);
+    let next = desk.begin(DUMP).await;
+    until("the next one is whole", async || {
+        desk.desk.read_on().await.unwrap();
+        desk.backup(DUMP, next).filter(|backup| backup.is_good())
+    })
+    .await;
+    drop(second);
 }

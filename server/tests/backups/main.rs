@@ -1,6 +1,7 @@
 //! Backups of a real PostgreSQL cluster: taken by real tools, copied, damaged, restored on a real scratch server.
 
 mod faults;
+mod log;
 #[allow(dead_code, reason = "the labs of other tests do more")]
 #[path = "../failover/place.rs"]
 mod place;
@@ -46,7 +47,7 @@ pub struct Server {
 
 impl Server {
     pub async fn start(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
-        let config = Config::read(&lab.folder().join("lifeboat.toml")).unwrap();
+        let config = Config::read(&lab.folder.join("lifeboat.toml")).unwrap();
         let (mut estate, _) = config.read_estate().unwrap();
         change(&mut estate);
         let connections = Connections::new(&config, &estate).unwrap();
@@ -59,6 +60,14 @@ impl Server {
         let server = Self { desk, config };
         server.until("the primary is known", |picture| picture.cluster(&place::users()).is_some_and(|(_, view)| view.writable().len() == 1)).await;
         server
+    }
+
+    /// Looks at the store of a server that runs elsewhere, and asks it for things.
+    pub async fn look_on(lab: &Lab) -> Self {
+        let config = Config::read(&lab.folder.join("lifeboat.toml")).unwrap();
+        let (estate, _) = config.read_estate().unwrap();
+        let desk = Arc::new(Desk::open(Store::open(&config.data).await.unwrap(), estate).await.unwrap());
+        Self { desk, config }
     }
 
     pub fn picture(&self) -> Picture {

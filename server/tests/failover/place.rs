@@ -78,7 +78,7 @@ pub async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> 
 /// A running lab; dropping it stops it and removes its data.
 pub struct Lab {
     _home: tempfile::TempDir,
-    folder: PathBuf,
+    pub folder: PathBuf,
     number: u8,
 }
 
@@ -97,10 +97,6 @@ impl Lab {
             assert!(said(&out).contains("cannot listen on"), "up failed: {}", said(&out));
         }
         panic!("no free lab number in 20 tries");
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     pub fn run(&self, arguments: &[&str]) -> String {

@@ -9,6 +9,7 @@ mod world;
 mod accounts;
 mod approvals;
 mod backup;
+mod backup_jobs;
 mod browser;
 mod clock;
 mod desks;

@@ -71,7 +71,7 @@ async fn no_role_changes_anything_through_any_function() {
             assert_eq!(house.journal_length().await, length + 1, "{role} {path}: the refusal is all that is recorded");
         }
     }
-    assert_eq!(refused, Role::ALL.len() * (6 + 11), "functions that change something");
+    assert_eq!(refused, Role::ALL.len() * (6 + 12), "functions that change something");
     // The roles are as they were, and say so: nobody was signed out.
     assert_eq!(house.desk.picture().operation(&operation).unwrap().state, State::Requested);
 }

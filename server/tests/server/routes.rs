@@ -315,7 +315,7 @@ async fn everything_else_that_changes_something_is_refused_to_those_who_may_not(
             refused += usize::from(may_not);
         }
     }
-    assert_eq!(refused, 7 * 4 + 4 * 3, "roles that may not, over the functions");
+    assert_eq!(refused, 8 * 4 + 4 * 3, "roles that may not, over the functions");
     assert!(house.desk.picture().records.operations.is_empty());
 }
 

@@ -13,7 +13,7 @@ use crate::{
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use engine::{
-    backups::{Count, ProofLevel},
+    backups::{Count, ProofLevel, chain::WalRange},
     estate::Verification,
     time::Instant,
 };
@@ -86,19 +86,33 @@ impl Source for PgBasebackup {
             bail!("the cluster has tablespaces outside of its data folder ({other}), which are not supported: take them in, or use pg_dump");
         }
         after(&client, &mut taken.counts).await?;
+        let ranges = ranges(&folder.path().join("files").join(MANIFEST))?;
+        let last = ranges.last().context("the manifest names no WAL")?;
+        taken.wal = Some(WalRange { timeline: last.timeline, from: last.start.parse()?, to: last.end.parse()? });
         taken.files = [BASE, WAL, MANIFEST].map(str::to_owned).to_vec();
         Ok(taken)
     }
 
     async fn climb(&self, folder: &Folder, wanted: ProofLevel, verification: &Verification, counts: &[Count]) -> Climbed {
+        self.restore(folder, wanted, verification, counts, None).await
+    }
+
+    async fn climb_through(&self, folder: &Folder, wanted: ProofLevel, verification: &Verification, end: WalRange) -> Climbed {
+        // What was counted then was counted before the log went on.
+        self.restore(folder, wanted, verification, &[], Some(end)).await
+    }
+}
+
+impl PgBasebackup {
+    async fn restore(&self, folder: &Folder, wanted: ProofLevel, verification: &Verification, counts: &[Count], end: Option<WalRange>) -> Climbed {
         let mut climbed = Climbed::default();
         let began = Moment::now();
-        let outcome = self.read(folder, &mut climbed.recovered_to).await;
+        let outcome = self.read(folder, &mut climbed.recovered_to, end).await;
         if !climbed.step(ProofLevel::Readable, began, outcome) || wanted < ProofLevel::Boots {
             return climbed;
         }
         let began = Moment::now();
-        let scratch = match Scratch::start(&self.machine, folder, "data", &self.login.user).await {
+        let scratch = match Scratch::start(&self.machine, folder, &self.login.user, end.map(|end| end.to)).await {
             Ok(scratch) => scratch,
             Err(broken) => {
                 climbed.step(ProofLevel::Boots, began, Err(broken));
@@ -115,11 +129,9 @@ impl Source for PgBasebackup {
         scratch.stop().await;
         climbed
     }
-}
 
-impl PgBasebackup {
     /// Unpacks it and has PostgreSQL's own tools read every file, and every record of the WAL that it needs.
-    async fn read(&self, folder: &Folder, newest_commit: &mut Option<Instant>) -> Result<String, Broken> {
+    async fn read(&self, folder: &Folder, newest_commit: &mut Option<Instant>, end: Option<WalRange>) -> Result<String, Broken> {
         for name in ["data", "data/pg_wal"] {
             folder.make(name).map_err(Broken::surroundings)?;
         }
@@ -138,16 +150,21 @@ impl PgBasebackup {
         program::run_as(&line, &environment, folder.run_as(), scratch::PATIENCE).await.map_err(Broken::of_tool)?;
         let ranges = ranges(&manifest).map_err(|error| Broken::backup(format!("{error:#}")))?;
         for range in &ranges {
-            let last = self.last_commit(folder, range).await.map_err(Broken::of_tool)?;
+            let last = self.last_commit(folder, "data/pg_wal", range).await.map_err(Broken::of_tool)?;
             *newest_commit = (*newest_commit).max(last);
         }
-        let end = ranges.last().map_or_else(String::new, |range| format!(", and its WAL up to {}", range.end));
-        Ok(format!("pg_verifybackup read every file{end}"))
+        let mut read_to = ranges.last().map_or_else(String::new, |range| range.end.clone());
+        if let (Some(end), Some(base)) = (end, ranges.last()) {
+            let range = Range { timeline: end.timeline, start: base.end.clone(), end: end.to.to_string() };
+            let last = self.last_commit(folder, "wal", &range).await.map_err(Broken::of_tool)?;
+            *newest_commit = (*newest_commit).max(last);
+            read_to = range.end;
+        }
+        Ok(format!("pg_verifybackup read every file, and pg_waldump the log up to {read_to}"))
     }
 
-    async fn last_commit(&self, folder: &Folder, range: &Range) -> anyhow::Result<Option<Instant>> {
-        let arguments =
-            ["-p", &folder.inside("data/pg_wal"), "-t", &range.timeline.to_string(), "-s", &range.start, "-e", &range.end, "-r", "Transaction"];
+    async fn last_commit(&self, folder: &Folder, at: &str, range: &Range) -> anyhow::Result<Option<Instant>> {
+        let arguments = ["-p", &folder.inside(at), "-t", &range.timeline.to_string(), "-s", &range.start, "-e", &range.end, "-r", "Transaction"];
         let line: Vec<String> = std::iter::once(self.machine.program("pg_waldump")).chain(arguments.iter().map(|text| (*text).to_owned())).collect();
         let environment = [("TZ", "UTC"), ("LC_ALL", "C"), folder.variable()];
         let mut last = None;
@@ -203,7 +220,7 @@ async fn before(client: &Client, tables: &[String]) -> anyhow::Result<Taken> {
         let rows = scratch::count(client, table).await?;
         counts.push(Count { table: table.clone(), before: rows, after: rows });
     }
-    Ok(Taken { files: Vec::new(), recoverable_to, source_bytes: u64::try_from(bytes).ok(), counts })
+    Ok(Taken { files: Vec::new(), recoverable_to, source_bytes: u64::try_from(bytes).ok(), wal: None, counts })
 }
 
 async fn after(client: &Client, counts: &mut [Count]) -> anyhow::Result<()> {
@@ -214,7 +231,7 @@ async fn after(client: &Client, counts: &mut [Count]) -> anyhow::Result<()> {
 }
 
 /// The source's clock, cut to milliseconds.
-async fn clock(client: &Client) -> anyhow::Result<Instant> {
+pub(super) async fn clock(client: &Client) -> anyhow::Result<Instant> {
     let millis: i64 = client.query_one("select floor(extract(epoch from clock_timestamp()) * 1000)::int8", &[]).await?.try_get(0)?;
     chrono::DateTime::from_timestamp_millis(millis).context("the source's clock is out of range")
 }

@@ -73,7 +73,7 @@ impl Source for PgDump {
             }
         }
         client.batch_execute("commit").await.context("the snapshot was lost while it was read")?;
-        Ok(Taken { files: vec![DUMP.to_owned()], recoverable_to: chrono::DateTime::from_timestamp_millis(at), source_bytes, counts })
+        Ok(Taken { files: vec![DUMP.to_owned()], recoverable_to: chrono::DateTime::from_timestamp_millis(at), source_bytes, wal: None, counts })
     }
 
     async fn climb(&self, folder: &Folder, wanted: ProofLevel, verification: &Verification, counts: &[Count]) -> Climbed {
@@ -126,7 +126,7 @@ impl PgDump {
         ]
         .into();
         program::run_as(&line, &environment, folder.run_as(), scratch::PATIENCE).await.map_err(|error| Broken::surroundings(format!("{error:#}")))?;
-        let scratch = Scratch::start(&self.machine, folder, "data", "postgres").await?;
+        let scratch = Scratch::start(&self.machine, folder, "postgres", None).await?;
         let client = scratch.enter("postgres").await.map_err(|error| Broken::surroundings(format!("{error:#}")))?;
         client.batch_execute("create database restored template template0").await.map_err(Broken::surroundings)?;
         let sockets = scratch.sockets();
