@@ -98,7 +98,8 @@ async fn a_job_that_hangs_is_stopped_by_whoever_may_or_by_its_time_out_and_takes
 struct Process(std::process::Child, std::path::PathBuf);
 
 impl Process {
-    fn start(lab: &Lab) -> Self {
+    /// Comes back when it serves: what was begun before would have been left by another.
+    async fn start(lab: &Lab) -> Self {
         let site = lab.folder.join("no-site");
         std::fs::create_dir_all(site.join("pkg")).unwrap();
         std::fs::write(site.join("pkg/lifeboat.js"), "").unwrap();
@@ -107,7 +108,10 @@ impl Process {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(lab.folder.join("lifeboat.toml"));
         command.env("LEPTOS_SITE_ROOT", &site).env("LEPTOS_HASH_FILES", "false");
-        Self(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap(), kept)
+        let before = std::fs::read_to_string(&kept).unwrap().matches("Lifeboat: ").count();
+        let process = Self(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap(), kept);
+        until("it serves", async || (std::fs::read_to_string(&process.1).unwrap().matches("Lifeboat: ").count() > before).then_some(())).await;
+        process
     }
     /// With -9: nothing is tidied up.
     fn kill(mut self) {
@@ -140,7 +144,7 @@ async fn a_server_killed_in_the_middle_of_a_job_leaves_a_failure_and_no_orphan()
     let holder = hold(&lab).await;
     // Another process of the same store asks; the server does it.
     let desk = Server::look_on(&lab).await;
-    let first = Process::start(&lab);
+    let first = Process::start(&lab).await;
     let backup = desk.begin(DUMP).await;
     let reading = "select count(*)::text from pg_stat_activity where application_name = 'lifeboat backup' and wait_event_type = 'Lock'";
     let watcher = lab.admin(EAST).await;
@@ -148,7 +152,7 @@ async fn a_server_killed_in_the_middle_of_a_job_leaves_a_failure_and_no_orphan()
     first.kill();
     assert!(desk.left_at_work().iter().any(|left| left.starts_with("process")), "the tool goes on by itself: {:?}", desk.left_at_work());
 
-    let second = Process::start(&lab);
+    let second = Process::start(&lab).await;
     until("it is told as failed", async || {
         desk.desk.read_on().await.unwrap();
         let state = desk.backup(DUMP, backup).unwrap().state;

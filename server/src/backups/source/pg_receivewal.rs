@@ -6,7 +6,7 @@
 use super::{Broken, Climbed, Machine, Order, Source, Taken, pg_basebackup};
 use crate::{
     backups::{login::PgLogin, work::Folder},
-    connect::program,
+    connect::{postgres::slots, program},
 };
 use anyhow::{Context, bail};
 use async_trait::async_trait;
@@ -41,18 +41,21 @@ impl Source for PgReceivewal {
     async fn take(&self, folder: &Folder, order: &Order) -> anyhow::Result<Taken> {
         std::fs::create_dir_all(&self.spool).with_context(|| format!("{} cannot be made", self.spool.display()))?;
         let client = order.node.connect(PATIENCE).await.context("the node that takes the writes cannot be asked")?;
-        self.make_slot(folder, order).await?;
+        // Not by the tool: its slots keep nothing before they are first used.
+        slots::ensure_slot(&client, &self.slot).await.context("the slot that keeps the log cannot be made")?;
         // Everything that is committed now is before the message; the switch closes the segment that holds it.
         let recoverable_to = pg_basebackup::clock(&client).await?;
         client.batch_execute("select pg_logical_emit_message(true, 'lifeboat', 'a point to restore to')").await?;
+        // The next record begins there: the message is before it, and a recovery that is to end there comes upon the record.
+        let to: Lsn = client.query_one("select pg_current_wal_insert_lsn()::text", &[]).await?.try_get::<_, String>(0)?.parse()?;
         let row = client.query_one("select pg_switch_wal()::text", &[]).await.map_err(|error| {
             let said = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
             anyhow::anyhow!("{said}: Lifeboat's role needs GRANT EXECUTE ON FUNCTION pg_switch_wal()")
         })?;
-        let to: Lsn = row.try_get::<_, String>(0)?.parse()?;
+        let switched: Lsn = row.try_get::<_, String>(0)?.parse()?;
         // The switch fills the segment up; the tool stops behind what it is told, so that the segment is whole.
-        let end = Lsn(to.0.div_ceil(SEGMENT) * SEGMENT - 1).to_string();
-        self.receive(folder, order, &["--no-loop", "--endpos", &end]).await?;
+        let end = Lsn(switched.0.div_ceil(SEGMENT) * SEGMENT - 1).to_string();
+        self.receive(folder, order, &end).await?;
         let files = self.whole_segments()?;
         let Some((first, last)) = files.iter().find_map(|name| segment(name)).zip(files.iter().rev().find_map(|name| segment(name))) else {
             bail!("pg_receivewal ended well, and left no whole segment");
@@ -93,15 +96,12 @@ impl Source for PgReceivewal {
 const STORED: &str = "stored";
 
 impl PgReceivewal {
-    async fn make_slot(&self, folder: &Folder, order: &Order) -> anyhow::Result<()> {
-        self.receive(folder, order, &["--create-slot", "--if-not-exists"]).await.context("the slot that keeps the log cannot be made")
-    }
-
-    async fn receive(&self, folder: &Folder, order: &Order, more: &[&str]) -> anyhow::Result<()> {
+    /// Everything up to `end`.
+    async fn receive(&self, folder: &Folder, order: &Order, end: &str) -> anyhow::Result<()> {
         let (host, port, spool) = (order.node.host.clone(), order.node.port.to_string(), self.spool.to_string_lossy().into_owned());
         let mut line = vec![self.machine.program("pg_receivewal")];
-        let arguments = ["-w", "-h", &host, "-p", &port, "-U", &order.node.user, "-D", &spool, "--slot", &self.slot];
-        line.extend(arguments.iter().chain(more).map(|text| (*text).to_owned()));
+        let arguments = ["-w", "-h", &host, "-p", &port, "-U", &order.node.user, "-D", &spool, "--slot", &self.slot, "--no-loop", "--endpos", end];
+        line.extend(arguments.iter().map(|text| (*text).to_owned()));
         let login = self.login.variables(folder)?;
         let mut variables: Vec<(&str, &str)> = login.iter().map(|(name, value)| (*name, value.as_str())).collect();
         variables.extend([("LC_ALL", "C"), ("PGAPPNAME", "lifeboat backup"), folder.variable()]);
