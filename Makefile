@@ -35,7 +35,7 @@ WASM := --package app --lib --no-default-features --features hydrate --target wa
 	--target-dir target/front --profile wasm-release $(WASM_STD)
 LEPTOS_WASM_ARGS := $(addprefix --lib-cargo-args=,$(WASM_STD))
 # Folders are listed too: their time changes when a file is removed.
-SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard $(LIFEBOAT_TOOLS)/env) \
+SITE_SOURCES := Cargo.toml Cargo.lock .ci/site.mjs $(wildcard $(LIFEBOAT_TOOLS)/env) \
 	$(shell find app engine style public ! -name '*.snap' 2>/dev/null)
 
 help: ## this list
@@ -50,7 +50,8 @@ build: target/site.stamp ## build the site and the server
 # The stamp is removed first, so that an interrupted build is never taken for a finished one.
 target/site.stamp: $(SITE_SOURCES)
 	@mkdir -p target && rm -f $@
-	$(SITE_ENV) cargo leptos build --release --precompress --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
+	$(SITE_ENV) cargo leptos build --release --split --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
+	node .ci/site.mjs
 	@touch $@
 
 # A site and a target folder of its own, without hashed names, which the watcher does not keep up to date; so the
