@@ -35,7 +35,7 @@ WASM := --package app --lib --no-default-features --features hydrate --target wa
 	--target-dir target/front --profile wasm-release $(WASM_STD)
 LEPTOS_WASM_ARGS := $(addprefix --lib-cargo-args=,$(WASM_STD))
 # Folders are listed too: their time changes when a file is removed.
-SITE_SOURCES := Cargo.toml Cargo.lock $(wildcard $(LIFEBOAT_TOOLS)/env) \
+SITE_SOURCES := Cargo.toml Cargo.lock .ci/site.mjs $(wildcard $(LIFEBOAT_TOOLS)/env) \
 	$(shell find app engine style public ! -name '*.snap' 2>/dev/null)
 
 help: ## this list
@@ -47,16 +47,17 @@ run: build ## start the lab and the dashboard; Ctrl-C stops both
 build: target/site.stamp ## build the site and the server
 	cargo build --release --workspace --locked $(FEATURES)
 
-# The stamp is removed first, so that an interrupted build is never taken for a finished one.
+# The stamp is removed first, so that an interrupted build is never taken for a finished one. Without --split there is no code of any page.
 target/site.stamp: $(SITE_SOURCES)
 	@mkdir -p target && rm -f $@
-	$(SITE_ENV) cargo leptos build --release --precompress --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
+	$(SITE_ENV) cargo leptos build --release --split --frontend-only --cargo-locked $(LEPTOS_WASM_ARGS)
+	node .ci/site.mjs
 	@touch $@
 
 # A site and a target folder of its own, without hashed names, which the watcher does not keep up to date; so the
-# release build stays whole, and the server is compiled knowing that it serves unhashed files.
+# release build stays whole, and the server is compiled knowing that it serves unhashed files. Chunks are as the splitter makes them.
 dev: ## rebuild and reload on every change, against the lab in .lab (start it with: make lab-up)
-	LEPTOS_SITE_ROOT=target/site-dev LEPTOS_BIN_TARGET_DIR=target/dev LEPTOS_HASH_FILES=false $(WASM_ENV) cargo leptos watch $(LEPTOS_WASM_ARGS) -- serve --config .lab/lifeboat.toml
+	LEPTOS_SITE_ROOT=target/site-dev LEPTOS_BIN_TARGET_DIR=target/dev LEPTOS_HASH_FILES=false $(WASM_ENV) cargo leptos watch --split $(LEPTOS_WASM_ARGS) -- serve --config .lab/lifeboat.toml
 
 lab-up: build ## start the lab alone, in the background
 	$(LIFEBOAT) lab up

@@ -13,7 +13,7 @@ export type { Page } from "@playwright/test";
 export type { Account } from "./lab.ts";
 
 /** What browsers say on the console of a server that is gone; a test that stops its server may hear it, or not. */
-const SERVER_GONE = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError/;
+const SERVER_GONE = /Failed to load resource|net::ERR_|Failed to fetch|NetworkError|not all pages could be loaded in advance/;
 
 /** Collects what pages say on the console; a test that ends with anything in it has failed. */
 export class ConsoleClean {

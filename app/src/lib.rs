@@ -8,6 +8,7 @@
 
 pub mod backups;
 pub mod chart;
+pub mod chunk;
 pub mod databases;
 pub mod failover;
 pub mod fault;
@@ -33,10 +34,33 @@ pub use routes::App;
 #[cfg(feature = "ssr")]
 pub use shell::shell;
 
-/// Where WebAssembly takes the page over.
+/// Where WebAssembly takes the page over: as soon as its chunk is there, and then it loads the others.
+///
+/// A chunk is missing where the network went away, or the server was replaced, in the moment between page and chunk. Then the
+/// page stays as the server made it, which works too, and is loaded anew once the server answers; once, so that a file that
+/// nobody has does not make the page reload for ever.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
-pub fn hydrate() {
+pub async fn hydrate() {
+    use leptos::prelude::window;
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(App);
+    let location = window().location();
+    if chunk::load(&location.pathname().unwrap_or_default()).await.is_ok() {
+        leptos::mount::hydrate_body(App);
+        if chunk::load_all().await.is_err() {
+            // The splitter has said why on the console; who goes to a page of a missing chunk has it loaded again.
+            leptos::logging::warn!("not all pages could be loaded in advance");
+        }
+    } else if !was_reloaded() {
+        chunk::server_answers().await;
+        if location.reload().is_err() {
+            leptos::logging::warn!("the browser does not load this page again");
+        }
+    }
+}
+
+#[cfg(feature = "hydrate")]
+fn was_reloaded() -> bool {
+    let navigation = leptos::prelude::window().performance().map(|performance| performance.navigation().type_());
+    navigation == Some(web_sys::PerformanceNavigation::TYPE_RELOAD)
 }

@@ -1,15 +1,8 @@
 //! The list of all pages. Every page waits for its data before the first byte, so that it is whole without JavaScript.
 
 use crate::{
-    backups::{BackupsPage, PolicyPage},
-    databases::{DatabasePage, DatabasesPage, PlanPage},
-    failover::{DecisionsPage, EvacuationPage, FailoverPage, FailoverServicePage, MovePage},
-    journal::JournalPage,
+    chunk::{backups, databases, failover, journal, moves, notifications, operations, overview, services},
     live::Live,
-    notifications::NotificationsPage,
-    operations::{OperationPage, OperationsPage, ReceiptPage},
-    overview::OverviewPage,
-    services::ServicesPage,
     shell::Frame,
     sign_in::{SetupPage, SignInPage},
     ui::trouble::NotFound,
@@ -31,24 +24,24 @@ pub fn App() -> impl IntoView {
         <Router>
             <Frame>
                 <FlatRoutes fallback=NotFound>
-                    <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
-                    <Route path=path!("/services") view=ServicesPage ssr=SsrMode::Async/>
-                    <Route path=path!("/services/:service") view=ServicesPage ssr=SsrMode::Async/>
-                    <Route path=path!("/failover") view=FailoverPage ssr=SsrMode::Async/>
-                    <Route path=path!("/failover/decisions") view=DecisionsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/failover/evacuate/:region") view=EvacuationPage ssr=SsrMode::Async/>
-                    <Route path=path!("/failover/:service") view=FailoverServicePage ssr=SsrMode::Async/>
-                    <Route path=path!("/failover/:service/plan") view=MovePage ssr=SsrMode::Async/>
-                    <Route path=path!("/databases") view=DatabasesPage ssr=SsrMode::Async/>
-                    <Route path=path!("/databases/:cluster") view=DatabasePage ssr=SsrMode::Async/>
-                    <Route path=path!("/databases/:cluster/plan") view=PlanPage ssr=SsrMode::Async/>
-                    <Route path=path!("/backups") view=BackupsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/backups/:policy") view=PolicyPage ssr=SsrMode::Async/>
-                    <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/operations/:operation") view=OperationPage ssr=SsrMode::Async/>
-                    <Route path=path!("/operations/:operation/receipt") view=ReceiptPage ssr=SsrMode::Async/>
-                    <Route path=path!("/journal") view=JournalPage ssr=SsrMode::Async/>
-                    <Route path=path!("/notifications") view=NotificationsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/") view=overview::Page::OverviewPage ssr=SsrMode::Async/>
+                    <Route path=path!("/services") view=services::Page::ServicesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/services/:service") view=services::Page::ServicesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover") view=failover::Page::FailoverPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/decisions") view=failover::Page::DecisionsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/evacuate/:region") view=moves::Page::EvacuationPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/:service") view=failover::Page::FailoverServicePage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/:service/plan") view=moves::Page::MovePage ssr=SsrMode::Async/>
+                    <Route path=path!("/databases") view=databases::Page::DatabasesPage ssr=SsrMode::Async/>
+                    <Route path=path!("/databases/:cluster") view=databases::Page::DatabasePage ssr=SsrMode::Async/>
+                    <Route path=path!("/databases/:cluster/plan") view=moves::Page::PlanPage ssr=SsrMode::Async/>
+                    <Route path=path!("/backups") view=backups::Page::BackupsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/backups/:policy") view=backups::Page::PolicyPage ssr=SsrMode::Async/>
+                    <Route path=path!("/operations") view=operations::Page::OperationsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/operations/:operation") view=operations::Page::OperationPage ssr=SsrMode::Async/>
+                    <Route path=path!("/operations/:operation/receipt") view=operations::Page::ReceiptPage ssr=SsrMode::Async/>
+                    <Route path=path!("/journal") view=journal::Page::JournalPage ssr=SsrMode::Async/>
+                    <Route path=path!("/notifications") view=notifications::Page::NotificationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/login") view=SignInPage ssr=SsrMode::Async/>
                     <Route path=path!("/setup") view=SetupPage ssr=SsrMode::Async/>
                 </FlatRoutes>

@@ -122,6 +122,8 @@ pub async fn harden(State(state): State<AppState>, request: Request, next: Next)
         _ => "no-store",
     };
     let mut response = next.run(request).await;
+    // That a file is not there holds for this build only: kept for a year, it would outlast the build that has the file.
+    let cache = if response.status().is_success() { cache } else { "no-store" };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

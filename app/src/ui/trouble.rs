@@ -41,6 +41,35 @@ pub fn NotFound() -> impl IntoView {
     }
 }
 
+/// In place of a page whose chunk could not be loaded: says so, and loads the page as a whole once the server answers, which
+/// also helps where the server is of another release by now.
+#[component]
+pub fn NotLoaded() -> impl IntoView {
+    let location = leptos_router::hooks::use_location();
+    let address = format!("{}{}", location.pathname.get_untracked(), location.search.get_untracked());
+    #[cfg(feature = "hydrate")]
+    leptos::task::spawn_local_scoped_with_cancellation({
+        let address = address.clone();
+        async move {
+            crate::chunk::server_answers().await;
+            if window().location().replace(&address).is_err() {
+                leptos::logging::warn!("the browser does not load {address}");
+            }
+        }
+    });
+    view! {
+        <PageTitle title="Not loaded"/>
+        <div class="trouble" role="alert">
+            <Icon name="act"/>
+            <div>
+                <p class="what">"This page could not be fetched: the server does not answer, or is of another release by now."</p>
+                <p class="next">"It is loaded as soon as the server answers. "<a href=address rel="external">"Load it now"</a></p>
+            </div>
+        </div>
+    }
+    .settled()
+}
+
 /// Shows what is watched: the value, with a note where it could not be fetched again, or the error. `show` runs again for
 /// each new value; the elements stay where their content does not change.
 ///

@@ -1,7 +1,10 @@
 //! What the server asks of browsers and tells them: no request from another site, no link that leads elsewhere, no script
 //! but its own, and patience with those who guess passwords.
 
-use crate::house::{Browser, House, form};
+use crate::{
+    house::{Browser, House, form},
+    routes,
+};
 use http::{Method, StatusCode};
 use leptos::server_fn::axum::server_fn_paths;
 use std::collections::BTreeSet;
@@ -145,6 +148,36 @@ async fn pages_run_no_script_but_their_own_and_are_framed_by_nobody() {
     let large = ann.post("/api/journal", &format!("kind={}", "x".repeat(100_000))).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "the limit holds for server functions too");
     stranger_and_errors(&mut house.browser()).await;
+}
+
+/// The browser asks for a chunk before the frame runs, and the frame awaits the one that `chunk::at` names before it takes the
+/// page over: with another one it could not.
+#[tokio::test]
+async fn each_page_names_the_chunk_that_it_is_in() {
+    let house = House::with_people().await;
+    let mut ann = house.signed_in("ann").await;
+    let mut named = BTreeSet::new();
+    for path in routes::pages() {
+        let (_, address) = routes::page(&path);
+        let page = ann.get(address).await;
+        let preloaded: Vec<&str> =
+            page.body.split("href=\"/pkg/").skip(1).filter_map(|rest| rest.split_once(".wasm\"")).map(|(file, _)| file).collect();
+        let chunks: Vec<&str> = preloaded.into_iter().filter(|file| app::chunk::NAMES.contains(file)).collect();
+        let address_path = address.split('?').next().unwrap();
+        assert_eq!(chunks, app::chunk::at(address_path).into_iter().collect::<Vec<_>>(), "{address}");
+        named.extend(app::chunk::at(address_path));
+    }
+    assert_eq!(named, app::chunk::NAMES.iter().copied().collect(), "every chunk is one that a page is in");
+}
+
+#[tokio::test]
+async fn files_are_kept_for_ever_and_their_absence_is_not() {
+    let house = House::with_people().await;
+    let mut stranger = house.browser();
+    let file = stranger.get("/pkg/lifeboat.js").await;
+    assert_eq!((file.status, file.header("cache-control")), (StatusCode::OK, "public, max-age=31536000, immutable"));
+    let gone = stranger.get("/pkg/lifeboat.of-another-build.js").await;
+    assert_eq!((gone.status, gone.header("cache-control")), (StatusCode::NOT_FOUND, "no-store"));
 }
 
 /// Answers that never reach a page carry the headers too.

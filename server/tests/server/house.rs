@@ -91,6 +91,9 @@ impl House {
         desk.put_up(world::healthy(desk.estate(), chrono::Utc::now()));
         let site = folder.path().join("site");
         std::fs::create_dir_all(site.join("pkg")).unwrap();
+        let chunks: BTreeMap<&str, [&str; 1]> = app::chunk::NAMES.iter().map(|chunk| (*chunk, [*chunk])).collect();
+        std::fs::write(site.join("pkg/__wasm_split_manifest.json"), serde_json::to_string(&chunks).unwrap()).unwrap();
+        std::fs::write(site.join("pkg/lifeboat.js"), "").unwrap();
         let leptos = LeptosOptions::builder()
             .output_name("lifeboat")
             .site_root(site.to_string_lossy())
