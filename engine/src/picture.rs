@@ -2,7 +2,7 @@
 //! and rules read a picture; nothing else.
 
 use crate::{
-    abilities::Abilities,
+    abilities::{Abilities, FenceCommand},
     automation,
     databases::{ClusterView, Exclusion, NodeView, Protection},
     dependencies,
@@ -14,7 +14,7 @@ use crate::{
     },
     findings::{self, Finding},
     health::{Health, Judgement, Sample, Vote, healths},
-    id::{ClusterId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
+    id::{ClusterId, FenceId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
     journal::{Exposure, ObserverStanding, Records, Subject},
     patroni::PatroniView,
     poolers::PoolerView,
@@ -28,6 +28,7 @@ use std::{
     sync::Arc,
 };
 
+mod fences;
 mod stalled;
 mod writes;
 pub use writes::{RouteStanding, names};
@@ -52,6 +53,8 @@ pub struct Observations {
     pub doubtful: BTreeSet<Subject>,
     /// What can be expected of what sends the clients of each service.
     pub abilities: BTreeMap<ServiceId, Abilities>,
+    /// The commands that turn nodes off, as the configuration has them, or why one cannot be run.
+    pub fences: BTreeMap<FenceId, Result<FenceCommand, String>>,
     /// When watching began, in this process; absent before it has.
     pub since: Option<Instant>,
     /// When all verdicts were last looked at; absent where nobody does.
@@ -240,6 +243,7 @@ impl Picture {
     fn with_facts(&self, cluster: &ClusterId, plan: impl FnOnce(Facts<'_>) -> Option<Plan>) -> Option<Plan> {
         let (cluster, view) = self.cluster(cluster)?;
         let agent = |node: &NodeId| self.agent_answers(cluster, node);
+        let fence = |node: &NodeId| self.fence_of(cluster, node);
         let pooler = |pooler: &PoolerId| self.pooler_answers(cluster, pooler);
         let poolers_right = |node: &NodeId| self.poolers_lead_to(cluster, node);
         let router = self.observed.routers.get(&cluster.id);
@@ -253,6 +257,7 @@ impl Picture {
             cluster,
             view,
             agents: &agent,
+            fences: &fence,
             shut: &shut,
             poolers: &pooler,
             poolers_right: &poolers_right,

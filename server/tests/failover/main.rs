@@ -3,6 +3,7 @@
 
 mod cascade;
 mod faults;
+mod fences;
 mod history;
 mod place;
 mod slots;
