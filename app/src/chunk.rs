@@ -80,7 +80,8 @@ chunks! {
     overview at [""] => OverviewPage;
     moves at ["failover", "evacuate", _] | ["failover" | "databases", _, "plan"] => MovePage, EvacuationPage, PlanPage;
     operations at ["operations", ..] => OperationsPage, OperationPage, ReceiptPage;
-    failover at ["failover", ..] => FailoverPage, DecisionsPage, FailoverServicePage;
+    decisions at ["failover", "decisions"] => DecisionsPage;
+    failover at ["failover", ..] => FailoverPage, FailoverServicePage;
     databases at ["databases", ..] => DatabasesPage, DatabasePage;
     backups at ["backups", ..] => BackupsPage, PolicyPage;
     services at ["services", ..] => ServicesPage;

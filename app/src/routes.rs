@@ -1,7 +1,7 @@
 //! The list of all pages. Every page waits for its data before the first byte, so that it is whole without JavaScript.
 
 use crate::{
-    chunk::{backups, databases, failover, journal, moves, notifications, operations, overview, services},
+    chunk::{backups, databases, decisions, failover, journal, moves, notifications, operations, overview, services},
     live::Live,
     shell::Frame,
     sign_in::{SetupPage, SignInPage},
@@ -28,7 +28,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/services") view=services::Page::ServicesPage ssr=SsrMode::Async/>
                     <Route path=path!("/services/:service") view=services::Page::ServicesPage ssr=SsrMode::Async/>
                     <Route path=path!("/failover") view=failover::Page::FailoverPage ssr=SsrMode::Async/>
-                    <Route path=path!("/failover/decisions") view=failover::Page::DecisionsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/failover/decisions") view=decisions::Page::DecisionsPage ssr=SsrMode::Async/>
                     <Route path=path!("/failover/evacuate/:region") view=moves::Page::EvacuationPage ssr=SsrMode::Async/>
                     <Route path=path!("/failover/:service") view=failover::Page::FailoverServicePage ssr=SsrMode::Async/>
                     <Route path=path!("/failover/:service/plan") view=moves::Page::MovePage ssr=SsrMode::Async/>

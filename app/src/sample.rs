@@ -182,6 +182,7 @@ fn estate() -> Estate {
         role,
         promotable: true,
         patroni: None,
+        fence: None,
     };
     Estate {
         blackouts: Vec::new(),

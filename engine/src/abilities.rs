@@ -1,8 +1,25 @@
-//! What can be expected of whatever sends the clients of a service: what a person should know before relying on it.
+//! What can be expected of what the server's configuration has: whatever sends the clients of a service, and the commands that turn nodes
+//! off. A person should know before relying on it.
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// A command that turns a node off, as the server's configuration has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceCommand {
+    /// Whether a second program proves that the node is off.
+    pub proves: bool,
+    /// The command may take so long, and so may all that proves it.
+    pub timeout: Span,
+}
+
+impl FenceCommand {
+    /// The longest that carrying it out takes.
+    pub fn limit(&self) -> Span {
+        Span::from_millis(self.timeout.as_millis().saturating_mul(2).saturating_add(5_000))
+    }
+}
 
 /// The capability flags of an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

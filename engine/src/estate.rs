@@ -2,7 +2,7 @@
 //! database clusters. It is data a person edits (`engine/estate/default.toml` is the guide's platform), never code.
 
 use crate::{
-    id::{ClusterId, DestinationId, HookId, NodeId, ObserverId, PolicyId, RegionId, ServiceId, StrategyId},
+    id::{ClusterId, DestinationId, FenceId, HookId, NodeId, ObserverId, PolicyId, RegionId, ServiceId, StrategyId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -295,6 +295,10 @@ pub struct Node {
     /// Base address of the REST API of its Patroni, `http://10.1.0.5:8008`; the node's id is the name that Patroni knows it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patroni: Option<String>,
+    /// The command that turns the node off where its host agent cannot. What it is stands in the server's configuration, `[fence.NAME]`, so
+    /// that editing the estate cannot run another program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceId>,
 }
 
 fn yes() -> bool {

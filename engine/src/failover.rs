@@ -125,11 +125,12 @@ impl Operation {
     }
     /// Whether the target has been promoted, or may have been: from here on there is no way back, only forward. The same
     /// is true once clients were sent away from what failed, once members of an evacuation have moved, and once a host agent
-    /// was told to end a node that it will not start again: whatever it answered, or did not, it may have done that.
+    /// or a command was told to end a node that it will not start again: whatever it answered, or did not, it may have done that.
     pub fn passed_promotion(&self) -> bool {
         let is_last_send = |to: &BTreeSet<RegionId>| self.plan.traffic().is_some_and(|change| change.to == *to);
         let has_no_way_back = |action: &Action| match action {
-            Action::Promote { .. } | Action::AskPatroni { .. } | Action::Fence { by: FenceMeans::HostAgent, .. } => true,
+            Action::Promote { .. } | Action::AskPatroni { .. } => true,
+            Action::Fence { by, .. } => by.ends_the_node(),
             Action::MoveWave { .. } => self.mode() != Mode::Test,
             Action::SendClients { to, .. } => self.mode() == Mode::Emergency && is_last_send(to),
             _ => false,

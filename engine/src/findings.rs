@@ -131,6 +131,8 @@ pub enum Complaint {
     NodeComplains { node: NodeId, why: String },
     #[error("the lease of {node} is not kept, so nothing proves it stopped where its host cannot be reached: {why}")]
     LeaseNotKept { node: NodeId, why: String },
+    #[error("the command that is to turn {node} off cannot be relied on: {why}")]
+    FenceUnusable { node: NodeId, why: String },
     #[error("the disk of {place} has {} left on {node}; less than {} is low", room_in_words(*free), bytes_in_words(*limit))]
     DiskLow { node: NodeId, place: String, free: u64, limit: u64 },
     #[error("{node} has {used} of at most {most} client connections")]
@@ -219,9 +221,9 @@ pub enum Complaint {
     PatroniNotDeclared { cluster: ClusterId, node: NodeId },
     #[error("no router is set up, so clients cannot be moved to another node")]
     NoRouter,
-    #[error("the host agent of {region} does not answer, so nothing there can be fenced by proof: {why}")]
+    #[error("the host agent of {region} does not answer, so nothing there can be fenced by its host: {why}")]
     AgentSilent { region: RegionId, why: String },
-    #[error("no host agent is set up in {region}, so no node there can be fenced by proof, stopped or started")]
+    #[error("no host agent is set up in {region}, so no node there can be fenced by its host, stopped or started")]
     NoHostAgent { region: RegionId },
     #[error(
         "clients of {service} are sent to {}, but are meant to be in {}",

@@ -79,6 +79,7 @@ slug!(/** A database cluster. */ ClusterId);
 slug!(/** One database server of a cluster. */ NodeId);
 slug!(/** A declared recovery strategy. */ StrategyId);
 slug!(/** A declared hook: programs that run before and after operations. */ HookId);
+slug!(/** A program of the server's configuration that turns a node off. */ FenceId);
 slug!(/** A declared monitoring that is told of operations. */ MonitoringId);
 slug!(/** The name a person signs in with. */ AccountName);
 slug!(/** A declared PgBouncer. */ PoolerId);

@@ -2,7 +2,7 @@
 //! and rules read a picture; nothing else.
 
 use crate::{
-    abilities::Abilities,
+    abilities::{Abilities, FenceCommand},
     automation,
     backups::{
         health::{self as backup_health, Standing as BackupStanding},
@@ -18,7 +18,7 @@ use crate::{
     },
     findings::{self, Finding},
     health::{Health, Judgement, Sample, Vote, healths},
-    id::{ClusterId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
+    id::{ClusterId, FenceId, NodeId, ObserverId, OperationId, PoolerId, RegionId, Scope, ServiceId},
     journal::{Exposure, ObserverStanding, Records, Subject},
     patroni::PatroniView,
     poolers::PoolerView,
@@ -32,6 +32,7 @@ use std::{
     sync::Arc,
 };
 
+mod fences;
 mod stalled;
 mod writes;
 pub use writes::{RouteStanding, names};
@@ -58,6 +59,8 @@ pub struct Observations {
     pub abilities: BTreeMap<ServiceId, Abilities>,
     /// When backups are due, what keeps them from running, and how far those have come that run.
     pub backups: Arc<BackupSights>,
+    /// The commands that turn nodes off, as the configuration has them, or why one cannot be run.
+    pub fences: BTreeMap<FenceId, Result<FenceCommand, String>>,
     /// When watching began, in this process; absent before it has.
     pub since: Option<Instant>,
     /// When all verdicts were last looked at; absent where nobody does.
@@ -250,6 +253,7 @@ impl Picture {
     fn with_facts(&self, cluster: &ClusterId, plan: impl FnOnce(Facts<'_>) -> Option<Plan>) -> Option<Plan> {
         let (cluster, view) = self.cluster(cluster)?;
         let agent = |node: &NodeId| self.agent_answers(cluster, node);
+        let fence = |node: &NodeId| self.fence_of(cluster, node);
         let pooler = |pooler: &PoolerId| self.pooler_answers(cluster, pooler);
         let poolers_right = |node: &NodeId| self.poolers_lead_to(cluster, node);
         let router = self.observed.routers.get(&cluster.id);
@@ -263,6 +267,7 @@ impl Picture {
             cluster,
             view,
             agents: &agent,
+            fences: &fence,
             shut: &shut,
             poolers: &pooler,
             poolers_right: &poolers_right,

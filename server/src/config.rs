@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use engine::{
     estate::Estate,
-    id::{ChannelName, ClusterId, DestinationId, HookId, ObserverId, PolicyId, ServiceId},
+    id::{ChannelName, ClusterId, DestinationId, FenceId, HookId, ObserverId, PolicyId, ServiceId},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,9 @@ pub struct Config {
     /// What the hooks of an estate run, `[hook.deploy-freeze]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hook: BTreeMap<HookId, HookLines>,
+    /// The commands that turn nodes off, `[fence.power-east]`, for estates whose nodes name them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fence: BTreeMap<FenceId, FenceLines>,
     /// Whom to tell, and how, `[channel.ops]`. Where none is declared, nobody is told outside of the pages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channel: BTreeMap<ChannelName, Channel>,
@@ -220,6 +223,37 @@ impl HookLines {
     }
 }
 
+/// How a node is turned off where its host agent cannot do that: absolute paths with their arguments, started without a shell. Their
+/// environment holds `LIFEBOAT_ACTION` (`fence`, `prove`), `LIFEBOAT_OPERATION`, `LIFEBOAT_CLUSTER`, `LIFEBOAT_NODE`, `LIFEBOAT_HOST` and
+/// `LIFEBOAT_PORT`; there is no `PATH`. Both may be run more than once for one failover.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FenceLines {
+    /// Turns the node off, also one that is off already. Exit code 0 says that it is off, or is about to be.
+    pub command: Vec<String>,
+    /// Exit code 0 proves that the node is off. Run again and again until it does or the time is up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Vec<String>>,
+    /// `command` is killed with all that it started when it runs longer; and so long again, at most, the proof is waited for.
+    #[serde(default = "default_fence_timeout")]
+    pub timeout: Span,
+}
+
+impl FenceLines {
+    /// Longer ones keep clients waiting for too long.
+    const LONGEST: Span = Span::from_mins(5);
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.timeout == Span::ZERO || self.timeout > Self::LONGEST {
+            bail!("`timeout` is more than 0s and at most {}, and not {}", Self::LONGEST, self.timeout);
+        }
+        [("command", Some(&self.command)), ("proof", self.proof.as_ref())]
+            .into_iter()
+            .filter_map(|(what, line)| Some((what, line?)))
+            .try_for_each(is_absolute)
+    }
+}
+
 /// There is no search path, and no folder to be relative to.
 fn is_absolute((what, line): (&str, &Vec<String>)) -> anyhow::Result<()> {
     if line.first().is_some_and(|program| program.starts_with('/')) {
@@ -238,6 +272,9 @@ impl Command {
 
 fn default_timeout() -> Span {
     Span::from_secs(5)
+}
+fn default_fence_timeout() -> Span {
+    Span::from_secs(20)
 }
 fn default_listen() -> SocketAddr {
     Config::DEFAULT_LISTEN
@@ -306,6 +343,9 @@ impl Config {
         }
         for (id, hook) in &config.hook {
             hook.check().with_context(|| format!("{}: [hook.{id}]", file.display()))?;
+        }
+        for (id, fence) in &config.fence {
+            fence.check().with_context(|| format!("{}: [fence.{id}]", file.display()))?;
         }
         let beyond = [Some(config.listen), config.machines_listen].into_iter().flatten().find(|address| !address.ip().is_loopback());
         if let Some(address) = beyond.filter(|_| config.lab) {

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod alertmanager;
 pub mod dns;
+pub mod fence;
 pub mod haproxy;
 pub mod objects;
 pub mod patroni;

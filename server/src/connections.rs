@@ -7,6 +7,7 @@ use crate::{
     connect::{
         agent::Agent,
         alertmanager::Alertmanager,
+        fence::Fence,
         haproxy::Haproxy,
         patroni::Patroni,
         postgres::{Address, Tls},
@@ -17,7 +18,7 @@ use crate::{
 use anyhow::{Context, bail, ensure};
 use engine::{
     estate::{Cluster, Estate, Hook, Manager, Monitoring},
-    id::{ClusterId, HookId, MonitoringId, NodeId, PoolerId, RegionId, ServiceId},
+    id::{ClusterId, FenceId, HookId, MonitoringId, NodeId, PoolerId, RegionId, ServiceId},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -31,6 +32,7 @@ pub struct Connections {
     pub traffic: BTreeMap<ServiceId, Traffic>,
     pub monitoring: BTreeMap<MonitoringId, Alertmanager>,
     pub hooks: BTreeMap<HookId, HookLines>,
+    pub fences: BTreeMap<FenceId, Fence>,
     pub leases: Leases,
     /// The client of every HTTP probe.
     pub probes: reqwest::Client,
@@ -89,7 +91,8 @@ impl Connections {
         let probes = probe::client().context("the HTTP probe cannot be set up")?;
         let (traffic, monitoring) = (traffic(config, estate)?, monitoring(config, estate)?);
         let (hooks, patroni) = (hooks(config, estate)?, patroni(config, estate)?);
-        Ok(Self { nodes, agents, routers, poolers, patroni, traffic, monitoring, hooks, leases: Leases::default(), probes })
+        let fences = config.fence.iter().map(|(id, lines)| (id.clone(), Fence::new(id, lines))).collect();
+        Ok(Self { nodes, agents, routers, poolers, patroni, traffic, monitoring, hooks, fences, leases: Leases::default(), probes })
     }
 
     /// What sends the clients of a service.

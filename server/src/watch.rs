@@ -121,7 +121,8 @@ pub struct Watching {
 pub async fn start(desk: Arc<Desk>, connections: Arc<Connections>, beats: &Arc<Beats>) -> anyhow::Result<Watching> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let abilities = connections.traffic.iter().map(|(service, traffic)| (service.clone(), traffic.control.abilities())).collect();
-    let board = board::Board::new(desk.clone(), abilities).await.context("the watchers cannot start")?;
+    let fences = connections.fences.iter().map(|(id, fence)| (id.clone(), fence.usable())).collect();
+    let board = board::Board::new(desk.clone(), abilities, fences).await.context("the watchers cannot start")?;
     history::start(desk.probe_history().clone(), desk.store().clone()).await?;
     let judging = tokio::spawn(board.run(receiver));
     let estate = desk.estate();

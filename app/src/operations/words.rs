@@ -35,6 +35,9 @@ fn step_in_words(action: &Action) -> String {
         Action::Fence { node, by: FenceMeans::HostAgent } => {
             format!("Fence {node}: its host agent ends the processes and proves them gone, and there is no way back")
         }
+        Action::Fence { node, by: FenceMeans::Command { fence } } => {
+            format!("Fence {node}: the command {fence} turns it off, and nothing may answer there any more; there is no way back")
+        }
         Action::Fence { node, by: FenceMeans::RouterAndSynchronousStandby } => {
             format!("Fence {node}: clients are cut at the router, and without its synchronous standby it can acknowledge nothing")
         }

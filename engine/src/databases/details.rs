@@ -194,6 +194,15 @@ pub fn is_fresh(at: Instant, rule: &Detection, now: Instant) -> bool {
 }
 
 impl NodeView {
+    /// Why the lease that its cluster declares proves nothing; `None` where its host keeps it.
+    pub fn lease_unkept(&self) -> Option<String> {
+        match &self.details.lease {
+            Some(Ok(true)) => None,
+            Some(Ok(false)) => Some("its host says that it takes no writes".to_owned()),
+            Some(Err(why)) => Some(why.clone()),
+            None => Some("its host was never asked".to_owned()),
+        }
+    }
     /// What PostgreSQL said of itself, where that still counts.
     pub fn catalog(&self, rule: &Detection, now: Instant) -> Option<&CatalogReading> {
         self.details.catalog.as_ref().filter(|read| is_fresh(read.at, rule, now))

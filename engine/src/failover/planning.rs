@@ -5,10 +5,11 @@ use super::{
     plan::{Basis, Change, DatabaseChange, OperationKind},
 };
 use crate::{
+    abilities::FenceCommand,
     databases::{self, Candidate, Clash, ClusterView, Exclusion, HostState, LossBound, NodeView, Urgency, ZeroLoss, rank, shut_out},
     estate::{Cluster, Detection, Estate, Manager},
     health::Health,
-    id::{NodeId, PoolerId, RegionId},
+    id::{FenceId, NodeId, PoolerId, RegionId},
     patroni::{self, PatroniView},
     time::{Instant, Span},
 };
@@ -40,6 +41,8 @@ pub struct Facts<'a> {
     pub view: &'a ClusterView,
     /// Per node: the host agent answers now, or why it does not.
     pub agents: &'a dyn Fn(&NodeId) -> Result<(), String>,
+    /// Per node: the command that turns it off, or why that cannot be relied on; `None` where the estate names none.
+    pub fences: &'a dyn Fn(&NodeId) -> Option<Result<(FenceId, FenceCommand), String>>,
     /// Per region: why no node there may take over, however well it is.
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
     /// Per pooler: it can be told something now, or why it cannot.
@@ -280,58 +283,77 @@ fn draft_failover(facts: Facts<'_>, wish: Option<&NodeId>, asked: unattended::As
         return plan;
     };
     plan.loss = databases::loss_bound(facts.view, Some(primary), &target, &facts.rule(), facts.now);
-    let by = fence_means(facts, primary, &target, &mut plan);
-    plan.steps = failover_steps(&facts, primary, by, &target);
+    let by = fence_means(facts, primary, &target, asked, &mut plan);
+    plan.steps = failover_steps(&facts, primary, &by, &target);
     plan.steps.extend(durability::restored(&facts, &target, Some(&primary.node)));
     if asked == unattended::Asked::Nobody {
-        unattended::relieve(&facts, &mut plan, primary, by, &target);
+        unattended::relieve(&facts, &mut plan, primary, &by, &target);
+        // Whoever is asked after all is asked for the stronger fence.
+        if !plan.unattended {
+            return draft_failover(facts, wish, unattended::Asked::People);
+        }
     }
     plan
 }
 
-/// “Unreachable” is never “fenced”: either the host proves the processes gone, or the primary cannot acknowledge
-/// anything because clients are cut at the router and its synchronous standby is the one that takes over, or it answers itself and
-/// refuses writes, or its host stops it because it has not heard from here for as long as was agreed.
-fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, plan: &mut Draft) -> FenceMeans {
-    match (facts.agents)(&primary.node) {
-        Ok(()) => FenceMeans::HostAgent,
-        Err(_) if facts.view.is_only_standby_to_confirm(target) && facts.way_past_the_router().is_none() => FenceMeans::RouterAndSynchronousStandby,
-        Err(_) if primary.answers() && facts.view.streams_from_primary(target) => {
-            // It takes no writes any more, and goes on sending what it has: nothing needs to be lost.
-            plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
-            FenceMeans::ReadOnly
-        }
-        Err(_) if facts.cluster.lease.is_some() && primary.details.lease == Some(Ok(true)) => FenceMeans::Lease,
-        Err(why) => {
-            let gone = primary.host.as_ref().filter(|host| host.state == HostState::Gone);
-            let last = gone.map_or_else(String::new, |host| format!(" (its host last saw it gone at {})", host.at.format("%H:%M:%S")));
-            let past = facts.way_past_the_router().filter(|_| facts.view.is_only_standby_to_confirm(target));
-            let and = past.unwrap_or_else(|| format!("{target} is not the only standby that could confirm its commits"));
-            plan.blockers.push(Blocker::FenceUnproven { node: primary.node.clone(), why: format!("{why}{last}, and {and}") });
-            FenceMeans::Overridden
-        }
+/// “Unreachable” is never “fenced”: either the host proves the processes gone, or a command turns the node off, or the primary cannot
+/// acknowledge anything because clients are cut at the router and its synchronous standby is the one that takes over, or it answers itself
+/// and refuses writes, or its host stops it because it has not heard from here for as long as was agreed.
+fn fence_means(facts: Facts<'_>, primary: &NodeView, target: &NodeId, asked: unattended::Asked, plan: &mut Draft) -> FenceMeans {
+    let Err(silent) = (facts.agents)(&primary.node) else { return FenceMeans::HostAgent };
+    let confirms_alone = facts.view.is_only_standby_to_confirm(target);
+    let past_the_router = facts.way_past_the_router();
+    let acknowledges_nothing = confirms_alone && past_the_router.is_none();
+    let command = (facts.fences)(&primary.node);
+    match &command {
+        // A machine is not turned off without a person where a proof that can be taken back is enough.
+        Some(Ok(_)) if asked == unattended::Asked::Nobody && acknowledges_nothing => {}
+        Some(Ok((fence, _))) => return FenceMeans::Command { fence: fence.clone() },
+        Some(Err(_)) | None => {}
     }
+    if acknowledges_nothing {
+        return FenceMeans::RouterAndSynchronousStandby;
+    }
+    if primary.answers() && facts.view.streams_from_primary(target) {
+        // It takes no writes any more, and goes on sending what it has: nothing needs to be lost.
+        plan.loss = LossBound::Zero { because: ZeroLoss::WaitsForLastByte };
+        return FenceMeans::ReadOnly;
+    }
+    let unkept = facts.cluster.lease.map(|lease| (lease, primary.lease_unkept()));
+    if let Some((_, None)) = unkept {
+        return FenceMeans::Lease;
+    }
+    let gone = primary.host.as_ref().filter(|host| host.state == HostState::Gone);
+    let last = gone.map_or_else(String::new, |host| format!(" (its host last saw it gone at {})", host.at.format("%H:%M:%S")));
+    let mut reasons = vec![format!("{silent}{last}")];
+    reasons.extend(command.and_then(Result::err));
+    reasons.extend(unkept.and_then(|(lease, why)| Some(format!("its lease of {lease} is not kept ({})", why?))));
+    let past = past_the_router.filter(|_| confirms_alone);
+    let and = past.unwrap_or_else(|| format!("{target} is not the only standby that could confirm its commits"));
+    plan.blockers.push(Blocker::FenceUnproven { node: primary.node.clone(), why: format!("{}, and {and}", reasons.join(", ")) });
+    FenceMeans::Overridden
 }
 
-fn failover_steps(facts: &Facts<'_>, primary: &NodeView, by: FenceMeans, target: &NodeId) -> Vec<Step> {
+fn failover_steps(facts: &Facts<'_>, primary: &NodeView, by: &FenceMeans, target: &NodeId) -> Vec<Step> {
     use OnFailure::{Compensate, GoOn, StandInDoubt};
     let source = &primary.node;
     let siblings = siblings::of(facts, source, target);
     // A host that was told to fence may do so later than it answers, and does not start the node again: there is no way back.
-    let unfenced = if by == FenceMeans::HostAgent { StandInDoubt } else { Compensate };
-    let patience = match (by, facts.cluster.lease) {
+    let unfenced = if by.ends_the_node() { StandInDoubt } else { Compensate };
+    let patience = match (by, facts.cluster.lease, (facts.fences)(source)) {
         // It is waited out from its beginning where nobody knows when it was last renewed.
-        (FenceMeans::Lease, Some(lease)) => Span::from_millis(lease.as_millis().saturating_add(30_000)),
+        (FenceMeans::Lease, Some(lease), _) => Span::from_millis(lease.as_millis().saturating_add(30_000)),
+        (FenceMeans::Command { .. }, _, Some(Ok((_, command)))) => command.limit(),
         _ => Span::from_secs(30),
     };
-    let fence = Step::new(Action::Fence { node: source.clone(), by }, patience, unfenced);
+    let fence = Step::new(Action::Fence { node: source.clone(), by: by.clone() }, patience, unfenced);
     let mut steps = vec![
         Step::new(Action::CheckTarget { node: target.clone() }, QUICK, Compensate),
         Step::new(Action::CloseRoute { was: Some(source.clone()) }, QUICK, Compensate).undone_by(Action::OpenRoute { node: source.clone() }),
     ];
     // Where no host ends the source, a pooler that leads to it is a way past the router.
     steps.extend(match by {
-        FenceMeans::HostAgent | FenceMeans::Lease => None,
+        FenceMeans::HostAgent | FenceMeans::Command { .. } | FenceMeans::Lease => None,
         FenceMeans::RouterAndSynchronousStandby | FenceMeans::ReadOnly => facts.cut(source, target, Compensate),
         FenceMeans::Overridden => facts.cut(source, target, GoOn),
     });
@@ -345,7 +367,7 @@ fn failover_steps(facts: &Facts<'_>, primary: &NodeView, by: FenceMeans, target:
     steps.extend(take_over_steps(target));
     steps.extend(facts.let_through(target, QUICK, GoOn));
     steps.extend(siblings.repoint(target));
-    if by == FenceMeans::HostAgent {
+    if *by == FenceMeans::HostAgent {
         steps.extend(measure_loss_step(primary, target));
     }
     steps.extend(siblings.proofs(target, None));

@@ -2,7 +2,7 @@
 
 use crate::{
     estate::AtEnd,
-    id::{ClusterId, HookId, MonitoringId, NodeId, PoolerId, RegionId, Scope, ServiceId},
+    id::{ClusterId, FenceId, HookId, MonitoringId, NodeId, PoolerId, RegionId, Scope, ServiceId},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -363,11 +363,13 @@ impl Action {
 }
 
 /// How the old primary is kept from taking writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FenceMeans {
     /// Its host agent ends the processes and proves them gone.
     HostAgent,
+    /// A program of the server's configuration turns it off, and nothing answers there any more.
+    Command { fence: FenceId },
     /// Clients are cut at the router and the target is its synchronous standby, so it can acknowledge nothing.
     RouterAndSynchronousStandby,
     /// Its host stops it when it has not heard from Lifeboat for so long; that time is waited out.
@@ -376,6 +378,16 @@ pub enum FenceMeans {
     ReadOnly,
     /// Not proven. Two people accepted that, and the record says so.
     Overridden,
+}
+
+impl FenceMeans {
+    /// Whether the node is told to end and is not started again: from then on there is no way back, whatever was answered.
+    pub fn ends_the_node(&self) -> bool {
+        match self {
+            FenceMeans::HostAgent | FenceMeans::Command { .. } => true,
+            FenceMeans::RouterAndSynchronousStandby | FenceMeans::Lease | FenceMeans::ReadOnly | FenceMeans::Overridden => false,
+        }
+    }
 }
 
 /// When a hook runs.

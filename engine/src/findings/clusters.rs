@@ -28,6 +28,7 @@ pub(super) fn findings(picture: &Picture, cluster: &Cluster) -> Vec<Finding> {
         None => found.add(Severity::Unknown, None, Complaint::WritableUnknown { why: "no node was ever read".to_owned() }),
     }
     found.router();
+    found.fences();
     found.poolers(picture.observed.clusters.get(&cluster.id));
     found.list
 }
@@ -60,6 +61,16 @@ impl Found<'_> {
         let why = operation.outcome.clone().unwrap_or_else(|| "no reason was recorded".to_owned());
         let complaint = Complaint::OperationInDoubt { operation: operation.id, kind: operation.plan.kind.to_string(), why };
         self.add(Severity::Act, operation.history.last().map(|(at, _)| *at), complaint);
+    }
+
+    /// Said before it is needed: a name alone turns nothing off.
+    fn fences(&mut self) {
+        for node in &self.cluster.nodes {
+            let why = node.fence.as_ref().and_then(|fence| self.picture.fence_command(fence).err());
+            if let Some(why) = why {
+                self.add(Severity::Act, None, Complaint::FenceUnusable { node: node.id.clone(), why });
+            }
+        }
     }
 
     /// None, one or several nodes that take writes; and whether the one is the right one.

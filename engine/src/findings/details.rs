@@ -47,13 +47,9 @@ impl Found<'_> {
         if !is_leased || !node.is_writable() {
             return;
         }
-        let why = match &node.details.lease {
-            Some(Ok(true)) => return,
-            Some(Ok(false)) => "its host says that it takes no writes".to_owned(),
-            Some(Err(why)) => why.clone(),
-            None => "its host was never asked".to_owned(),
-        };
-        self.add(Severity::Act, None, Complaint::LeaseNotKept { node: node.node.clone(), why });
+        if let Some(why) = node.lease_unkept() {
+            self.add(Severity::Act, None, Complaint::LeaseNotKept { node: node.node.clone(), why });
+        }
     }
 
     fn history(&mut self, view: &ClusterView, node: &NodeView) {

@@ -77,6 +77,10 @@ impl Complaint {
             Complaint::LeaseNotKept { node, .. } => {
                 format!("Look at the host agent of {node}: it must be of this release, and able to start a second process of its own.")
             }
+            Complaint::FenceUnusable { .. } => {
+                "Put a [fence.NAME] with its command into the configuration of this server and start it again, or correct the name in the estate."
+                    .to_owned()
+            }
             Complaint::DiskLow { node, .. } => {
                 format!(
                     "Make room on the host of {node}, and find out what grows: an idle slot, an archive that fails, logs. PostgreSQL stops when it cannot write."

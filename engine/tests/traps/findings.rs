@@ -16,7 +16,7 @@ use std::sync::Arc;
 fn lines(found: &[Finding]) -> Vec<String> {
     found.iter().map(|finding| format!("{:?}: {}", finding.severity, finding.complaint)).collect()
 }
-fn all(world: &World) -> Vec<String> {
+pub fn all(world: &World) -> Vec<String> {
     lines(&world.picture().findings())
 }
 
@@ -128,7 +128,7 @@ fn agents_router_endpoints_and_journal() {
     [
         "Act: api is down in us-east-1: 503",
         "Act: the router does not answer: refused",
-        "Act: the host agent of us-west-2 does not answer, so nothing there can be fenced by proof: timed out",
+        "Act: the host agent of us-west-2 does not answer, so nothing there can be fenced by its host: timed out",
         "Act: the journal is broken: entry 7 was changed",
         "Watch: api is degraded in us-west-2: 503",
     ]

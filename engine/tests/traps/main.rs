@@ -10,6 +10,7 @@ mod consent;
 mod databases;
 mod details;
 mod evacuation;
+mod fences;
 mod findings;
 mod halting;
 mod health;

@@ -85,7 +85,7 @@ fn d6_unreachable_is_not_fenced() {
     world.lose_east();
     let plan = world.plan(OperationKind::Failover, None);
     let by = |plan: &Plan| match &plan.steps[at(plan, |action| matches!(action, Action::Fence { .. }))].action {
-        Action::Fence { by, .. } => *by,
+        Action::Fence { by, .. } => by.clone(),
         _ => unreachable!(),
     };
     assert!(matches!(plan.blockers[..], [Blocker::FenceUnproven { .. }]), "{:?}", plan.blockers);

@@ -57,7 +57,7 @@ fn complaints(world: &World) -> Vec<(Severity, Complaint)> {
     found.filter(|(_, complaint)| complaint.to_string().contains("the pooler")).collect()
 }
 fn fence(plan: &Plan) -> FenceMeans {
-    plan.steps.iter().find_map(|step| if let Action::Fence { by, .. } = step.action { Some(by) } else { None }).unwrap()
+    plan.steps.iter().find_map(|step| if let Action::Fence { by, .. } = &step.action { Some(by.clone()) } else { None }).unwrap()
 }
 /// The east is lost with its agent, and only the west could have confirmed its commits.
 fn lost_with_its_host(world: &mut World) {

@@ -63,6 +63,7 @@ fn cluster(at: usize) -> Cluster {
         role,
         promotable: true,
         patroni: None,
+        fence: None,
     };
     Cluster {
         id: id(&format!("c{at}")),

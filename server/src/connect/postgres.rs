@@ -17,10 +17,12 @@ use tokio_postgres::{
 
 mod catalog;
 pub mod durability;
+mod presence;
 mod reader;
 pub mod rights;
 pub mod slots;
 mod tls;
+pub use presence::Presence;
 pub use reader::Reader;
 pub(crate) use tls::certificates;
 pub use tls::{Shown, Tls, Trust};
@@ -94,16 +96,28 @@ async fn within<T>(patience: Duration, work: impl Future<Output = anyhow::Result
     }
 }
 
+/// The connection was refused, or ended before anything was said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Dropped(String);
+
+fn is_dropped(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    cause
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| matches!(error.kind(), ConnectionRefused | ConnectionReset | ConnectionAborted | UnexpectedEof | BrokenPipe))
+}
+
 /// The innermost cause says most: “connection refused”, “the database system is shutting down”.
 fn in_words(error: tokio_postgres::Error) -> anyhow::Error {
     if let Some(database) = error.as_db_error() {
         return anyhow::anyhow!("{} ({})", database.message(), database.code().code());
     }
-    let mut cause: &dyn std::error::Error = &error;
+    let mut cause: &(dyn std::error::Error + 'static) = &error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    anyhow::anyhow!("{cause}")
+    if error.is_closed() || is_dropped(cause) { Dropped(cause.to_string()).into() } else { anyhow::anyhow!("{cause}") }
 }
 
 /// One round trip answers for both roles: a function that does not fit the role is not called.
@@ -244,6 +258,11 @@ fn lsn(row: &Row, column: &str) -> anyhow::Result<Option<Lsn>> {
 /// As every statement here: what PostgreSQL said.
 pub async fn is_in_recovery(client: &Client) -> anyhow::Result<bool> {
     Ok(client.query_one("select pg_is_in_recovery()", &[]).await.map_err(in_words)?.try_get(0)?)
+}
+
+/// Whether somebody has paused the replay of a standby: it receives, and shows nothing of it.
+pub async fn is_replay_paused(client: &Client) -> anyhow::Result<bool> {
+    Ok(client.query_one("select pg_is_wal_replay_paused()", &[]).await.map_err(in_words)?.try_get(0)?)
 }
 
 /// The last position replayed. On a promoted node it stays what it was at the promotion: where its history left the old primary's.

@@ -3,7 +3,11 @@
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use std::{os::unix::process::CommandExt as _, process::Stdio, time::Duration};
+use std::{
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::Stdio,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, ChildStdout},
@@ -90,6 +94,24 @@ pub(crate) fn spawn(line: &[String], variables: &[(&str, &str)], identity: Optio
     tokio::process::Command::from(command).kill_on_drop(true).spawn().with_context(|| format!("{program} cannot be started"))
 }
 
+/// Looks whether the program of a line is there and can be run.
+///
+/// # Errors
+/// It cannot be found, or is no program.
+pub fn check(line: &[String]) -> anyhow::Result<()> {
+    let program = line.first().context("no program is named")?;
+    let facts = std::fs::metadata(program).with_context(|| format!("{program} cannot be found"))?;
+    if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
+        bail!("{program} is no program");
+    }
+    Ok(())
+}
+
+/// The last line of what a program printed, fit to be recorded.
+pub fn last_line(printed: &str) -> Option<String> {
+    printed.lines().map(str::trim).rfind(|line| !line.is_empty()).map(shown)
+}
+
 /// A program and all that it started. What is left of them is killed when this goes, also where nobody waits any more.
 pub(crate) struct Group {
     leader: Option<Pid>,
@@ -158,9 +180,13 @@ fn last_words(complaints: &[u8]) -> String {
     let text = String::from_utf8_lossy(complaints);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-    let shown = last.iter().map(|line| masked(line).chars().filter(|c| !c.is_control()).take(LONGEST_LINE).collect::<String>());
-    let shown = shown.collect::<Vec<_>>().join(" | ");
-    if shown.is_empty() { "it did not say why".to_owned() } else { shown }
+    let words = last.iter().map(|line| shown(line)).collect::<Vec<_>>().join(" | ");
+    if words.is_empty() { "it did not say why".to_owned() } else { words }
+}
+
+/// A line without control characters and secrets, and not too long.
+fn shown(line: &str) -> String {
+    masked(line).chars().filter(|c| !c.is_control()).take(LONGEST_LINE).collect()
 }
 
 /// A line without what looks like a secret: complaints are recorded for good, and programs quote what they were given.

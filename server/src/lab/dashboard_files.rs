@@ -186,6 +186,7 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         dns_key: BTreeMap::new(),
         webhook_token: BTreeMap::new(),
         command: BTreeMap::new(),
+        fence: BTreeMap::new(),
         hook: BTreeMap::new(),
         observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
         heartbeat: BTreeMap::new(),

@@ -220,6 +220,7 @@ pub fn declare(estate: &mut Estate, layout: &Layout, map: Map, detection: Detect
             role,
             promotable: true,
             patroni: Some(format!("http://{}", map.patroni(Place::Control, node))),
+            fence: None,
         })
     };
     let strategy = estate.clusters.first().and_then(|cluster| cluster.strategy.clone());

@@ -105,7 +105,7 @@ impl Hands for Acting {
             Action::StopNode { node } => self.stop(&cluster, node, timeout).await,
             Action::StartNode { node } => self.start(&cluster, node, timeout).await,
             Action::CatchUp { source, target } => self.catch_up(&cluster, source, target).await,
-            Action::Fence { node, by } => self.fence(&cluster, node, *by, operation, timeout).await,
+            Action::Fence { node, by } => self.fence(&cluster, node, by, operation, timeout).await,
             Action::AllowWrites { node } => {
                 postgres::allow_writes(self.client(&cluster, node).await?).await?;
                 Ok(Done::because(format!("{node} takes writes again")))
@@ -254,7 +254,7 @@ impl Acting {
         Ok(Done { said, loss: Some(none) })
     }
 
-    async fn fence(&mut self, cluster: &Cluster, node: &NodeId, by: FenceMeans, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
+    async fn fence(&mut self, cluster: &Cluster, node: &NodeId, by: &FenceMeans, operation: &Operation, timeout: Span) -> anyhow::Result<Done> {
         self.clients.remove(node);
         match by {
             FenceMeans::HostAgent => {
@@ -265,6 +265,7 @@ impl Acting {
                     "{node} {before}; its host agent proved its processes gone and its port refusing, and will not start it as a writer"
                 )))
             }
+            FenceMeans::Command { fence } => self.turn_off(cluster, node, fence, operation).await,
             FenceMeans::RouterAndSynchronousStandby => {
                 let servers = self.router(cluster)?.control.servers().await?;
                 if let Some((name, server)) = servers.iter().find(|(_, server)| server.open || server.sessions > 0) {

@@ -1,7 +1,7 @@
 //! The proof before a promotion that nobody is asked for: where the log of the fenced primary ends, and what the target has of it.
 
 use super::{act::Acting, needs::Done};
-use crate::agent::wire::LossQuestion;
+use crate::{agent::wire::LossQuestion, connect::postgres};
 use anyhow::{Context, bail};
 use engine::{
     databases::{Lsn, NodeRole},
@@ -53,15 +53,36 @@ impl Acting {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
                 continue;
             }
-            let Some(others) = confirmed_by else {
+            let end: Lsn = missing.end_lsn.parse()?;
+            let paused = postgres::is_replay_paused(self.client(cluster, target).await?).await?;
+            let held_back = if paused { "replay is paused there" } else { "it does not go on replaying" };
+            // Nothing is lost there. Whoever paused it has their hands in it; what else holds it up would hold its promotion up as well.
+            if *received >= end && (paused || confirmed_by.is_none()) {
                 bail!(
-                    "{target} is not promoted: it lacks {} transactions that {source} wrote, {} bytes up to {}. {source} is fenced and has them: \
-                     start it again, or request a failover that accepts this loss",
+                    "{target} is not promoted yet: it has received all that {source} wrote, up to {end}, and holds back what is behind {replayed}, with \
+                     {} transactions, for {held_back}. As a superuser on {target}: SELECT pg_wal_replay_resume(), or end the query it waits for; then \
+                     resume this operation",
+                    missing.commits_after
+                );
+            }
+            let Some(others) = confirmed_by else {
+                let some = if *received > *replayed {
+                    format!(", some of which may be in the log that it has received, up to {received}, and holds back, for {held_back}")
+                } else {
+                    String::new()
+                };
+                bail!(
+                    "{target} is not promoted: it lacks {} transactions that {source} wrote{some}, {} bytes up to {end}. {source} is fenced and has \
+                     them: start it again, or request a failover that accepts this loss",
                     missing.commits_after,
-                    missing.bytes_after,
-                    missing.end_lsn
+                    missing.bytes_after
                 );
             };
+            if *received >= end {
+                let said =
+                    format!("{target} has received all that {source} wrote, up to {end}, and replays what is behind {replayed} as it is promoted");
+                return Ok(Done { said, loss: Some(none) });
+            }
             self.none_is_ahead(cluster, others, *received.max(replayed), timeline).await?;
             let said = format!(
                 "{source} wrote up to {}, {} transactions more than {target} has; they were acknowledged to nobody, for it waited for a standby to \

@@ -1,5 +1,5 @@
-//! Two ways to keep an old primary from taking writes without its host agent: it answers, and is told to refuse them; or it is
-//! silent, and its host stops it, because it has heard nothing from here for as long as was agreed.
+//! Ways to keep an old primary from taking writes without its host agent: a command turns it off; or it answers, and is told to refuse
+//! them; or it is silent, and its host stops it, because it has heard nothing from here for as long as was agreed.
 
 use super::{
     act::{Acting, PATIENCE},
@@ -11,7 +11,7 @@ use engine::{
     databases::{Lsn, NodeRole},
     estate::Cluster,
     failover::{Measured, Operation},
-    id::NodeId,
+    id::{FenceId, NodeId},
     time::Span,
 };
 use std::time::{Duration, Instant};
@@ -21,6 +21,26 @@ const CATCHES_UP: Duration = Duration::from_secs(5);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Acting {
+    /// Has a program of the configuration turn the node off. Nothing counts as off that still answers, whatever the program says of it.
+    pub(super) async fn turn_off(&self, cluster: &Cluster, node: &NodeId, fence: &FenceId, operation: &Operation) -> anyhow::Result<Done> {
+        let declared = cluster.node(node).with_context(|| format!("{node} is not a node of {}", cluster.id))?;
+        if declared.fence.as_ref() != Some(fence) {
+            bail!("the estate does not name the command {fence} for {node} any more");
+        }
+        let command = self.connections.fences.get(fence).with_context(|| format!("the configuration has no [fence.{fence}] any more"))?;
+        let address = self.connections.nodes.get(&(cluster.id.clone(), node.clone())).with_context(|| format!("{node} is not a node"))?;
+        let (id, port) = (operation.id.to_string(), declared.port.to_string());
+        let variables = [
+            ("LIFEBOAT_OPERATION", id.as_str()),
+            ("LIFEBOAT_CLUSTER", cluster.id.as_str()),
+            ("LIFEBOAT_NODE", node.as_str()),
+            ("LIFEBOAT_HOST", &declared.host),
+            ("LIFEBOAT_PORT", &port),
+        ];
+        let said = command.turn_off(&variables, address).await?;
+        Ok(Done::because(format!("{node} is off: {said}")))
+    }
+
     /// Waits until the last lease has run out that the node can have been given, and its host has stopped it.
     pub(super) async fn lease_over(&self, cluster: &Cluster, node: &NodeId) -> anyhow::Result<Done> {
         let lease = cluster.lease.with_context(|| format!("{} has no lease any more", cluster.id))?;

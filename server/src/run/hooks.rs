@@ -2,13 +2,13 @@
 
 use super::{act::Acting, needs::Done};
 use crate::connect::program;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use engine::{
     failover::{Change, HookMoment, Mode, Operation, State},
     id::{HookId, RegionId},
     time::Span,
 };
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 /// A program is stopped so much before its step is over, so that the step can say that it was.
 const SLACK: Duration = Duration::from_millis(500);
@@ -22,12 +22,9 @@ impl Acting {
         };
         let line = line.with_context(|| format!("the hook {hook} has no program for {}", moment.as_str()))?;
         if operation.plan.mode() == Mode::Test {
-            let program = line.first().context("no program is named")?;
-            let facts = std::fs::metadata(program).with_context(|| format!("{program} would be run, and cannot be found"))?;
-            if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
-                bail!("{program} would be run, and is no program");
-            }
-            return Ok(Done::because(format!("{program} is there; a test does not run it")));
+            let name = line.first().context("no program is named")?;
+            program::check(line).context("it would be run")?;
+            return Ok(Done::because(format!("{name} is there; a test does not run it")));
         }
         let (from, to) = ends(operation);
         let (scope, id) = (operation.plan.scope().to_string(), operation.id.to_string());
@@ -51,8 +48,7 @@ impl Acting {
             ("LIFEBOAT_OUTCOME", outcome),
         ];
         let printed = program::run(line, &variables, timeout.as_std().saturating_sub(SLACK)).await?;
-        let last = printed.lines().map(str::trim).rfind(|line| !line.is_empty());
-        let said = last.map_or_else(String::new, |line| format!(", and said: {:.200}", line.escape_debug()));
+        let said = program::last_line(&printed).map_or_else(String::new, |line| format!(", and said: {line}"));
         Ok(Done::because(format!("the hook {hook} ran{said}")))
     }
 }

@@ -4,12 +4,12 @@ use super::{Sighting, clock::Clock};
 use crate::{desk::Desk, store::Store};
 use chrono::Utc;
 use engine::{
-    abilities::Abilities,
+    abilities::{Abilities, FenceCommand},
     automation,
     databases::{ClusterView, Details, HostReading, NodeReading, NodeRole, NodeView, RoutedTo, Trail},
     estate::Estate,
     health::{Health, Judgement, Outcome, Sample, Sights, failed_regions},
-    id::{ClusterId, NodeId, ObserverId, OperationId, ServiceId},
+    id::{ClusterId, FenceId, NodeId, ObserverId, OperationId, ServiceId},
     journal::{Actor, Event, Subject},
     look::Look,
     noticing,
@@ -59,10 +59,14 @@ impl Board {
     ///
     /// # Errors
     /// Where the kept readings cannot be read.
-    pub(super) async fn new(desk: Arc<Desk>, abilities: BTreeMap<ServiceId, Abilities>) -> anyhow::Result<Self> {
+    pub(super) async fn new(
+        desk: Arc<Desk>,
+        abilities: BTreeMap<ServiceId, Abilities>,
+        fences: BTreeMap<FenceId, Result<FenceCommand, String>>,
+    ) -> anyhow::Result<Self> {
         let estate = desk.estate().clone();
         let observers = observers(&estate);
-        let observed = Observations { since: Some(Utc::now()), observers, abilities, ..kept(&estate, desk.store()).await? };
+        let observed = Observations { since: Some(Utc::now()), observers, abilities, fences, ..kept(&estate, desk.store()).await? };
         let targets = targets(&estate);
         let sights = sights(&observed, &targets);
         let rounds = Rounds::of(&estate);

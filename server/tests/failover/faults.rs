@@ -1,9 +1,10 @@
 //! What goes wrong in the middle, on real PostgreSQL: in the end one node takes the writes, and what was lost is what was said.
 
-use crate::place::{EAST, Lab, REPLICA, Server, WEST, down, id, plan, protected, step, steps, users};
+use crate::place::{EAST, Lab, REPLICA, Server, WEST, down, id, person, plan, protected, step, steps, users};
 use engine::{
     databases::{Exclusion, LossBound, NodeView},
-    failover::{Action, OperationKind, State, StepState},
+    failover::{Action, Operation, OperationKind, State, StepState},
+    journal::Command as Order,
 };
 use server::agent::wire::{Start, Stop, StopMode};
 use std::process::Command;
@@ -19,12 +20,7 @@ async fn a_target_that_dies_while_it_catches_up_gives_the_writes_back_to_the_old
     let west = lab.admin(WEST).await;
     let agreed = server.agree_to(OperationKind::Switchover, WEST).await;
     west.batch_execute("select pg_wal_replay_pause()").await.unwrap();
-    let catches_up = |picture: &engine::picture::Picture| {
-        let operation = picture.operation(&agreed)?;
-        let at = operation.plan.steps.iter().position(|step| matches!(step.action, Action::CatchUp { .. }))?;
-        (operation.steps[at].state == StepState::Running).then_some(())
-    };
-    server.until_some("it catches up", catches_up).await;
+    server.until_some("it catches up", |picture| catches_up(picture.operation(&agreed)?)).await;
     lab.run(&["kill", WEST]);
     let done = server.outcome(agreed).await;
     assert_eq!(done.state, State::Failed, "{:#?}", steps(&done));
@@ -115,6 +111,60 @@ async fn a_target_whose_disk_is_full_is_passed_over() {
     std::fs::remove_file(wal.join("filler")).unwrap();
     agent.stop(WEST, &Stop { mode: StopMode::Kill, timeout_ms: 20_000, fence: false }).await.unwrap();
     drop(mounted);
+}
+
+/// Its history is to begin in a file of its own, and there is no room for that: the old primary is stopped by then, and there is no way back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_whose_disk_fills_up_as_it_is_promoted_leaves_doubt_and_takes_over_once_there_is_room() {
+    let lab = Lab::up(&["--synchronous"]);
+    let wal = lab.data(WEST).join("pg_wal");
+    let agent = lab.agent(WEST);
+    agent.stop(WEST, &Stop { mode: StopMode::Fast, timeout_ms: 20_000, fence: false }).await.unwrap();
+    let Some(mounted) = Mounted::over(&wal) else {
+        println!("SKIPPED: this user may not mount a small file system, so no disk can be filled");
+        return;
+    };
+    agent.start(WEST, &Start { timeout_ms: 30_000, release: false }).await.unwrap();
+    let server = Server::start(&lab).await;
+    server.until("all is well", protected).await;
+    let load = lab.load();
+    lab.writes_go_on().await;
+    // Held where it catches up, while its disk fills.
+    let west = lab.admin(WEST).await;
+    let agreed = server.agree_to(OperationKind::Switchover, WEST).await;
+    west.batch_execute("select pg_wal_replay_pause()").await.unwrap();
+    server.until_some("it catches up", |picture| catches_up(picture.operation(&agreed)?)).await;
+    let filler = wal.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 1 << 20]).is_ok() {}
+    assert!(rustix::fs::statvfs(&wal).unwrap().f_bavail < 256, "full but for less than a MiB");
+    west.batch_execute("select pg_wal_replay_resume()").await.unwrap();
+    let done = server.outcome(agreed).await;
+    assert_eq!(done.state, State::InDoubt, "{:#?}", steps(&done));
+    let (state, said) = step(&done, |action| matches!(action, Action::Promote { .. }));
+    assert_eq!(state, StepState::Failed, "{said}");
+    assert_eq!(lab.writable().await, [""; 0], "nobody writes, and nothing says that somebody does");
+
+    // Somebody makes room, starts it, and has the operation go on.
+    std::fs::remove_file(&filler).unwrap();
+    drop(file);
+    lab.run(&["heal", WEST]);
+    server.desk.act(&person("olga"), Order::Resume { operation: agreed, reason: "there is room".to_owned() }).await.unwrap();
+    let done = server.outcome_after(agreed, State::InDoubt).await;
+    assert_eq!(done.state, State::Succeeded, "{:#?}", steps(&done));
+    assert_eq!(done.measured.lost_transactions, Some(0), "as the catching up had proven");
+    assert_eq!(lab.writable().await, [WEST]);
+    lab.writes_go_on().await;
+    let (acknowledged, missing) = load.stop();
+    assert!(acknowledged > 40 && missing == 0, "{missing} of {acknowledged} acknowledged rows are gone");
+    server.until("all is well", protected).await;
+    agent.stop(WEST, &Stop { mode: StopMode::Kill, timeout_ms: 20_000, fence: false }).await.unwrap();
+    drop(mounted);
+}
+
+fn catches_up(operation: &Operation) -> Option<()> {
+    let at = operation.plan.steps.iter().position(|step| matches!(step.action, Action::CatchUp { .. }))?;
+    (operation.steps[at].state == StepState::Running).then_some(())
 }
 
 /// A small file system over a folder, with what was in it.

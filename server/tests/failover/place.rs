@@ -121,6 +121,9 @@ impl Lab {
         until("rows are acknowledged", async || (count() >= before + 20).then_some(())).await;
     }
 
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("lifeboat.toml")
+    }
     fn secret(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.join("secrets").join(name)).unwrap().trim().to_owned()
     }
@@ -234,7 +237,7 @@ impl Drop for Load {
     }
 }
 
-fn person(name: &str) -> Actor {
+pub fn person(name: &str) -> Actor {
     Actor::Person(id::<AccountName>(name))
 }
 
@@ -249,7 +252,7 @@ impl Server {
         Self::with_estate(lab, |_| ()).await
     }
     pub async fn with_estate(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
-        let config = Config::read(&lab.folder.join("lifeboat.toml")).unwrap();
+        let config = Config::read(&lab.config()).unwrap();
         let (mut estate, _) = config.read_estate().unwrap();
         estate.strategies.iter_mut().for_each(|strategy| strategy.failover = FailoverMode::Manual);
         change(&mut estate);
@@ -331,6 +334,11 @@ impl Server {
     pub async fn outcome(&self, operation: OperationId) -> Operation {
         let over = |state: State| !matches!(state, State::Requested | State::Approved | State::Running | State::Compensating);
         self.until_some("it has ended", |picture| picture.operation(&operation).filter(|operation| over(operation.state)).cloned()).await
+    }
+    /// As `outcome`, once it has left the state it ended in before.
+    pub async fn outcome_after(&self, operation: OperationId, before: State) -> Operation {
+        self.until_some("it goes on", |picture| picture.operation(&operation).filter(|operation| operation.state != before).map(|_| ())).await;
+        self.outcome(operation).await
     }
     pub async fn carry_out(&self, kind: OperationKind, node: &str) -> Operation {
         let operation = self.agree_to(kind, node).await;

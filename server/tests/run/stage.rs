@@ -195,9 +195,9 @@ impl Stage {
         }
         let probes = probe::client().unwrap();
         let (nodes, agents, routers, monitoring) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (patroni, poolers) = (BTreeMap::new(), BTreeMap::new());
+        let (patroni, poolers, fences) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let leases = Leases::default();
-        let connections = Connections { nodes, agents, routers, poolers, patroni, traffic, monitoring, hooks, leases, probes };
+        let connections = Connections { nodes, agents, routers, poolers, patroni, traffic, monitoring, hooks, fences, leases, probes };
         let folder = tempfile::tempdir().unwrap();
         let desk = Arc::new(Desk::open(Store::open(folder.path()).await.unwrap(), estate).await.unwrap());
         let stage = Self { _folder: folder, desk, connections: Arc::new(connections), controls };

@@ -117,7 +117,7 @@ impl Played {
                 Ok(Done::because(said))
             }
             Action::CatchUp { source, target } => self.catch_up(cluster, source, target).await,
-            Action::Fence { node, by } => self.fence(operation, cluster, node, *by, timeout).await,
+            Action::Fence { node, by } => self.fence(operation, cluster, node, by, timeout).await,
             Action::AllowWrites { node } => {
                 self.read(cluster, node).await?;
                 self.stage().world().node_mut(cluster, node).refuses = false;
@@ -345,7 +345,7 @@ impl Played {
         Ok(Done { said: "it holds every transaction".to_owned(), loss: Some(none) })
     }
 
-    async fn fence(&self, operation: &Operation, cluster: &ClusterId, node: &NodeId, by: FenceMeans, timeout: Span) -> anyhow::Result<Done> {
+    async fn fence(&self, operation: &Operation, cluster: &ClusterId, node: &NodeId, by: &FenceMeans, timeout: Span) -> anyhow::Result<Done> {
         match by {
             FenceMeans::HostAgent if self.stage().harm == Some(Harm::FenceLies) => Ok(Done::because("its processes are gone")),
             FenceMeans::HostAgent => self.tell_host(operation, cluster, Order::Kill { node: node.clone() }, timeout).await.map(Done::because),
@@ -357,6 +357,7 @@ impl Played {
                 ensure!(cluster.route.is_empty(), "the router sends clients somewhere");
                 Ok(Done::because("no client reaches it"))
             }
+            FenceMeans::Command { .. } => anyhow::bail!("not simulated: no node here names a command"),
             FenceMeans::Lease => anyhow::bail!("not simulated: no cluster here has a lease"),
             FenceMeans::ReadOnly => self.refuse_writes(operation, cluster, node).await,
             FenceMeans::Overridden => Ok(Done::because("NOT PROVEN")),

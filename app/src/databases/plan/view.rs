@@ -13,7 +13,7 @@ use crate::{
 use engine::{
     access::Permission,
     databases::{Candidate, LossBound},
-    failover::{Action, Blocker, DatabaseChange, FenceMeans, Mode, OperationKind, Plan},
+    failover::{Action, Blocker, DatabaseChange, Mode, OperationKind, Plan},
     id::{ClusterId, NodeId, OperationId},
     picture::Picture,
     time::{Instant, Span},
@@ -199,9 +199,12 @@ pub fn barred(viewer: &Viewer, plan: &Plan) -> Option<String> {
 }
 
 pub fn steps(plan: &Plan) -> Vec<PlannedStep> {
-    // A host agent that was told to fence may have done so, whatever it answered.
-    let is_final =
-        |action: &Action| matches!(action, Action::Promote { .. } | Action::AskPatroni { .. } | Action::Fence { by: FenceMeans::HostAgent, .. });
+    // Whoever was told to end the node may have done so, whatever was answered.
+    let is_final = |action: &Action| match action {
+        Action::Promote { .. } | Action::AskPatroni { .. } => true,
+        Action::Fence { by, .. } => by.ends_the_node(),
+        _ => false,
+    };
     let no_way_back = plan.steps.iter().position(|step| is_final(&step.action));
     plan.steps
         .iter()

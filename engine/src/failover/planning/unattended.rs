@@ -19,7 +19,7 @@ pub(super) enum Asked {
 }
 
 /// Makes the plan one that nobody has to agree to, where it can be; leaves it as it is where not.
-pub(super) fn relieve(facts: &Facts<'_>, plan: &mut Draft, primary: &NodeView, by: FenceMeans, target: &NodeId) {
+pub(super) fn relieve(facts: &Facts<'_>, plan: &mut Draft, primary: &NodeView, by: &FenceMeans, target: &NodeId) {
     let strategy = facts.cluster.strategy.as_ref().and_then(|id| facts.estate.strategy(id));
     let is_left_to_it = strategy.is_some_and(|strategy| strategy.failover == FailoverMode::Automatic);
     if !is_left_to_it || !plan.blockers.is_empty() || !holds_what_was_seen(facts, primary, target) {
@@ -36,7 +36,7 @@ pub(super) fn relieve(facts: &Facts<'_>, plan: &mut Draft, primary: &NodeView, b
             plan.unattended = true;
         }
         FenceMeans::RouterAndSynchronousStandby => plan.unattended = plan.loss.is_zero() && has_lost_it_too(facts, primary, target),
-        FenceMeans::HostAgent | FenceMeans::Lease | FenceMeans::ReadOnly | FenceMeans::Overridden => {}
+        FenceMeans::HostAgent | FenceMeans::Command { .. } | FenceMeans::Lease | FenceMeans::ReadOnly | FenceMeans::Overridden => {}
     }
 }
 
