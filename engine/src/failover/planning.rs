@@ -33,6 +33,9 @@ pub(super) struct Draft {
     unattended: bool,
 }
 
+/// A command that turns a node off, or why it cannot be relied on.
+pub type KnownFence = Result<(FenceId, FenceCommand), String>;
+
 /// The facts a plan is made from.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
@@ -42,7 +45,7 @@ pub struct Facts<'a> {
     /// Per node: the host agent answers now, or why it does not.
     pub agents: &'a dyn Fn(&NodeId) -> Result<(), String>,
     /// Per node: the command that turns it off, or why that cannot be relied on; `None` where the estate names none.
-    pub fences: &'a dyn Fn(&NodeId) -> Option<Result<(FenceId, FenceCommand), String>>,
+    pub fences: &'a dyn Fn(&NodeId) -> Option<KnownFence>,
     /// Per region: why no node there may take over, however well it is.
     pub shut: &'a dyn Fn(&RegionId) -> Option<Exclusion>,
     /// Per pooler: it can be told something now, or why it cannot.

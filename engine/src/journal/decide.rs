@@ -152,7 +152,7 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
         }
         Command::TestChannel { channel } => Ok(vec![Event::ChannelTested { channel: channel.clone() }]),
         Command::Backup { policy, id, command } => {
-            let command = command.clone().with_reason(|reason| checked_reason(reason))?;
+            let command = command.clone().with_reason(checked_reason)?;
             let event = records.backups.decide(policy, *id, &command)?;
             Ok(event.map(|what| Event::Backup { policy: policy.clone(), id: *id, what: Box::new(what) }).into_iter().collect())
         }

@@ -135,7 +135,7 @@ pub(super) fn segment(name: &str) -> Option<Segment> {
     }
     let part = |from: usize| u32::from_str_radix(&name[from..from + 8], 16).ok();
     let (timeline, high, low) = (part(0)?, part(8)?, part(16)?);
-    Some(Segment { timeline, begins: Lsn(u64::from(high) << 32 | u64::from(low) * SEGMENT) })
+    Some(Segment { timeline, begins: Lsn((u64::from(high) << 32) | (u64::from(low) * SEGMENT)) })
 }
 
 #[cfg(test)]
