@@ -6,22 +6,13 @@ import { spawn } from "node:child_process";
 import { drill as test, type Page } from "./journey.ts";
 import type { Dashboard } from "./dashboard.ts";
 import type { Lab } from "./lab.ts";
+import { TRIES, between, quantile } from "./figures.ts";
 import { approve, cluster, isProtected, plan, reaches, standby } from "./moves.ts";
 import { LIFEBOAT, end, until } from "./process.ts";
 
-const TRIES = Number(process.env.TRIES ?? 7);
 const rows: string[][] = [["what", "median", "p95 or worst", "n"]];
-const sorted = (values: number[]) => [...values].sort((a, b) => a - b);
-const quantile = (values: number[], q: number) => sorted(values)[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN;
 const row = (what: string, values: number[], unit = "ms") =>
   rows.push([what, `${quantile(values, 0.5).toFixed(0)} ${unit}`, `${quantile(values, 0.95).toFixed(0)} ${unit}`, String(values.length)]);
-
-/** Milliseconds between two kinds of entries of one operation's journal. */
-async function between(dashboard: Dashboard, path: string, from: string, to: string): Promise<number> {
-  const entries = await dashboard.timed(path);
-  const at = (event: string) => Date.parse(entries.find((entry) => entry.event.event === event)?.at ?? "");
-  return at(to) - at(from);
-}
 
 type Move = "switchover" | "failover";
 
@@ -30,7 +21,7 @@ async function bare(lab: Lab, dashboard: Dashboard, kind: Move): Promise<number>
   await isProtected(dashboard);
   const { primary } = await cluster(dashboard);
   await dashboard.down();
-  const took = await lab.bare(kind, standby(primary));
+  const { to_first_write_ms: took } = await lab.bare(kind, standby(primary));
   await dashboard.start();
   return took;
 }

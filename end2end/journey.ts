@@ -6,7 +6,7 @@ import {
   type PlaywrightWorkerArgs, type PlaywrightWorkerOptions,
 } from "@playwright/test";
 import { Dashboard } from "./dashboard.ts";
-import { Lab, type Account } from "./lab.ts";
+import { Lab, type Account, type LabOptions } from "./lab.ts";
 
 export { expect };
 export type { Page } from "@playwright/test";
@@ -102,12 +102,13 @@ export const test = base
   .extend<Journey>(journey);
 
 /** Gives each test a lab and a server of its own; `drill.use({ synchronous: true })` for synchronous
- * replication, `{ automation: true }` where the product may act by itself. */
+ * replication, `{ automation: true }` where the product may act by itself, `{ patroni: true }` with the second cluster. */
 export const drill = base
-  .extend<Places & { synchronous: boolean; automation: boolean }>({
+  .extend<Places & Required<LabOptions>>({
     synchronous: [false, { option: true }],
     automation: [false, { option: true }],
-    lab: [async ({ synchronous, automation }, use) => withLab({ synchronous, automation }, use), { timeout: 180_000 }],
+    patroni: [false, { option: true }],
+    lab: [async ({ synchronous, automation, patroni }, use) => withLab({ synchronous, automation, patroni }, use), { timeout: 240_000 }],
     dashboard: [async ({ lab }, use) => withDashboard(lab, use), { timeout: 60_000 }],
   })
   .extend<Journey>(journey);
@@ -121,7 +122,7 @@ async function still(page: Page, context: BrowserContext): Promise<Page> {
   return copy;
 }
 
-async function withLab(options: { synchronous?: boolean; automation?: boolean }, use: (lab: Lab) => Promise<void>): Promise<void> {
+async function withLab(options: LabOptions, use: (lab: Lab) => Promise<void>): Promise<void> {
   const lab = await Lab.up(options);
   try {
     await use(lab);

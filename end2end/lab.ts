@@ -1,11 +1,11 @@
 // A lab of its own for tests: a real platform on loopback, started and torn down through the command a person uses.
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { LIFEBOAT, end, processesNaming, run } from "./process.ts";
+import { LIFEBOAT, end, processesNaming, run, until } from "./process.ts";
 
 /** Signed-in people of the lab, by name; what each may do is the server's business. */
 export type Account = "vera" | "tom" | "olga" | "oskar" | "anna" | "adam";
@@ -25,9 +25,14 @@ export interface LoadReport {
   in_doubt_present: number;
   /** The longest time between two acknowledged writes. */
   longest_gap: { ms: number; from: string; to: string } | null;
+  /** The longest that one acknowledged write took. */
+  slowest_ms: number | null;
   refused_ms: number;
   errors: Record<string, number>;
 }
+
+/** What kind of lab; without `automation` its estate leaves every failover to people, `patroni` has the second cluster too. */
+export interface LabOptions { synchronous?: boolean; automation?: boolean; patroni?: boolean }
 
 /** What `lab status --json` says of nodes and HAProxy; there is more. */
 export interface LabStatus {
@@ -54,7 +59,7 @@ export class Lab {
    * Starts one on a free number, in a new folder; returns when everything in it is ready. Without `automation` its estate
    * leaves every failover to people, for journeys that are about what people do.
    */
-  static async up(options: { synchronous?: boolean; automation?: boolean } = {}): Promise<Lab> {
+  static async up(options: LabOptions = {}): Promise<Lab> {
     let refusal: unknown;
     for (let attempt = 0; attempt < 4; attempt += 1) {
       const number = await freeNumber();
@@ -62,7 +67,7 @@ export class Lab {
       chmodSync(folder, 0o755); // as root the database nodes run as another user, who must be able to get there
       const lab = new Lab(folder, number);
       try {
-        await run(["lab", "up", "--folder", folder, "--number", String(number), ...(options.synchronous ? ["--synchronous"] : [])], { timeoutMs: 90_000 });
+        await run(["lab", "up", "--folder", folder, "--number", String(number), ...(options.synchronous ? ["--synchronous"] : []), ...(options.patroni ? ["--patroni"] : [])], { timeoutMs: 180_000 });
         // Backups come by themselves at times of the day; in a journey only those that it starts.
         lab.editEstate((text) => text.replaceAll(/^schedule = ".*"$/gm, 'schedule = "0 0 30 2 *"'));
         if (!options.automation) lab.editEstate((text) => text.replaceAll(/^failover = ".*"$/gm, 'failover = "manual"'));
@@ -122,10 +127,19 @@ export class Lab {
   cut(region: string) { return this.command("cut", region); }
   mend(region: string) { return this.command("mend", region); }
 
-  /** Moves the writes without the product; milliseconds to the first write. Nothing else may act on the lab meanwhile. */
-  async bare(kind: "switchover" | "failover", target: string): Promise<number> {
-    return (JSON.parse((await this.command("bare", kind, target)).stdout) as { to_first_write_ms: number }).to_first_write_ms;
+  /** Moves the writes without the product; milliseconds to the first write, and until the old primary streams. Nothing else may act on the lab meanwhile. */
+  async bare(kind: "switchover" | "failover", target: string): Promise<{ to_first_write_ms: number; rejoined_ms: number | null }> {
+    return JSON.parse((await this.command("bare", kind, target)).stdout) as { to_first_write_ms: number; rejoined_ms: number | null };
   }
+
+  /** SIGKILL to the first process of a node alone: the others end by themselves, and whoever starts nodes sees it at once. */
+  killPostmaster(node: string): void {
+    const root = (JSON.parse(readFileSync(join(this.folder, "lab.json"), "utf8")) as { node_root: string }).node_root;
+    process.kill(Number(readFileSync(join(root, "pg", node, "postmaster.pid"), "utf8").split("\n")[0]), "SIGKILL");
+  }
+
+  /** A generated secret of the lab. */
+  secret(name: string): string { return readFileSync(join(this.folder, "secrets", name), "utf8").trim(); }
 
   /** Everything the lab knows of itself, looked at directly and not through the product. */
   async status(): Promise<LabStatus> {
@@ -148,11 +162,12 @@ export class Lab {
   }
 
   /** Starts writing numbered rows through the write endpoint, until stopped. */
-  load(options: { pauseMs?: number } = {}): Load {
-    const pause = options.pauseMs === undefined ? [] : ["--pause-ms", String(options.pauseMs)];
-    const child = spawn(LIFEBOAT, ["lab", "load", "--folder", this.folder, "--json", ...pause], { stdio: ["ignore", "pipe", "pipe"] });
+  load(options: { pauseMs?: number; cluster?: "orders"; through?: "pooler" | "patroni" } = {}): Load {
+    const given = [["--pause-ms", options.pauseMs], ["--cluster", options.cluster], ["--through", options.through]] as const;
+    const chosen = given.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+    const child = spawn(LIFEBOAT, ["lab", "load", "--folder", this.folder, "--json", ...chosen], { stdio: ["ignore", "pipe", "pipe"] });
     this.loads.push(child);
-    return new Load(child);
+    return new Load(child, join(this.folder, "load"));
   }
 
   /** The generated password of a demo account. */
@@ -196,7 +211,10 @@ export class Load {
   private stderr = "";
   private readonly closed: Promise<void>;
 
-  constructor(private readonly child: ChildProcess) {
+  constructor(
+    private readonly child: ChildProcess,
+    private readonly records: string,
+  ) {
     child.stdout?.on("data", (text) => (this.stdout += text));
     child.stderr?.on("data", (text) => (this.stderr += text));
     this.closed = new Promise((resolve, reject) => {
@@ -204,6 +222,13 @@ export class Load {
       child.once("close", () => resolve());
     });
     this.closed.catch(() => undefined); // stop() reports it; without this Node would end the whole run first
+  }
+
+  /** Waits until some more rows were acknowledged. */
+  async writes(): Promise<void> {
+    const kept = () => readdirSync(this.records).reduce((sum, name) => sum + statSync(join(this.records, name)).size, 0);
+    const before = kept();
+    await until("rows are acknowledged", () => kept() > before + 100, 60_000);
   }
 
   /** Ends the writing and returns what was acknowledged, and what of it is missing. */

@@ -1,6 +1,7 @@
 // What people do with operations, in the words of the pages; works with and without JavaScript.
 import { expect, type Page } from "./journey.ts";
 import type { Dashboard } from "./dashboard.ts";
+import type { Lab } from "./lab.ts";
 
 export const CLUSTER = "user-database";
 /** A node that can take over from `primary`. */
@@ -107,4 +108,22 @@ export async function cluster(dashboard: Dashboard): Promise<ClusterStatus> {
 /** Waits until the server itself says that every node streams from the primary. */
 export async function isProtected(dashboard: Dashboard, timeout = 60_000): Promise<void> {
   await expect.poll(async () => (await cluster(dashboard)).protection.state, { timeout }).toBe("protected");
+}
+
+/** Restarts the server with an estate that leaves promotions to the product, at once; `change` says what else is different in it. */
+export async function automatic(lab: Lab, dashboard: Dashboard, change: (estate: string) => string = (text) => text): Promise<void> {
+  const settings = /(id = "database-tier"\n(?:(?!\[\[).*\n)*?)/.source;
+  const setting = (text: string, name: string, value: string) => text.replace(new RegExp(`${settings}${name} = ".*"`), `$1${name} = "${value}"`);
+  await dashboard.down();
+  lab.editEstate((text) => change(setting(setting(text, "failover", "automatic"), "wait", "0s")));
+  await dashboard.start();
+  await isProtected(dashboard);
+}
+
+interface Asked { event: string; id?: string; plan?: { unattended?: boolean } }
+
+/** The operations that Lifeboat asked nobody for, oldest first. */
+export async function unattended(dashboard: Dashboard): Promise<string[]> {
+  const events = (await dashboard.journal()).map(({ event }) => event as unknown as Asked);
+  return events.filter(({ event, plan }) => event === "operation-requested" && plan?.unattended).map(({ id }) => id ?? "");
 }

@@ -2,27 +2,12 @@
 // an acknowledged transaction.
 import { drill as test, expect } from "./journey.ts";
 import type { Dashboard } from "./dashboard.ts";
-import type { Lab } from "./lab.ts";
-import { CLUSTER, cluster, isProtected, reaches } from "./moves.ts";
-
-/** The strategy of the lab's cluster leaves promotions to the product, at once. */
-async function automatic(lab: Lab, dashboard: Dashboard): Promise<void> {
-  await dashboard.down();
-  lab.editEstate((text) => text.replace(/(id = "database-tier"\n(?:(?!\[\[).*\n)*?)failover = ".*"/, '$1failover = "automatic"').replace(/(id = "database-tier"\n(?:(?!\[\[).*\n)*?)wait = ".*"/, '$1wait = "0s"'));
-  await dashboard.start();
-  await isProtected(dashboard);
-}
-
-interface Asked { event: string; id?: string; plan?: { unattended?: boolean } }
-
-/** What Lifeboat asked nobody for. */
-const unattended = async (dashboard: Dashboard) =>
-  (await dashboard.journal()).map(({ event }) => event as unknown as Asked).filter(({ event, plan }) => event === "operation-requested" && plan?.unattended);
+import { CLUSTER, automatic, cluster, reaches, unattended } from "./moves.ts";
 
 /** The page of the operation that Lifeboat began by itself. */
 async function begun(dashboard: Dashboard): Promise<string> {
   await expect.poll(async () => (await unattended(dashboard)).length, { timeout: 30_000 }).toBe(1);
-  return `/operations/${(await unattended(dashboard))[0]?.id}`;
+  return `/operations/${(await unattended(dashboard))[0]}`;
 }
 
 test.describe("commits wait for a standby", () => {

@@ -39,6 +39,9 @@ pub struct Report {
     /// Switchover: from the signal to the old primary until a write on the new one is acknowledged. Failover: from the
     /// moment the old primary's processes are gone.
     pub to_first_write_ms: f64,
+    /// Of a failover: from the checkpoint on the new primary until the old one streams from it, by the orders alone that its host agent needs for
+    /// pg_rewind and the start.
+    pub rejoined_ms: Option<f64>,
 }
 
 /// How often a condition is looked at.
@@ -58,8 +61,9 @@ pub async fn run(layout: Layout, map: Map, kind: Move, target: &str) -> anyhow::
         Move::Switchover => bare.switchover(from, &client).await?,
         Move::Failover => bare.failover(from, &client).await?,
     };
-    bare.make_whole(kind, from, to, &client).await?;
-    Ok(Report { kind, from: from.id, to: to.id, to_first_write_ms: took.as_secs_f64() * 1000.0 })
+    let rejoined = bare.make_whole(kind, from, to, &client).await?;
+    let ms = |took: Duration| took.as_secs_f64() * 1000.0;
+    Ok(Report { kind, from: from.id, to: to.id, to_first_write_ms: ms(took), rejoined_ms: rejoined.map(ms) })
 }
 
 struct Bare {
@@ -119,22 +123,32 @@ impl Bare {
         Ok(began.elapsed())
     }
 
-    async fn make_whole(&self, kind: Move, from: &PgNode, to: &PgNode, client: &Client) -> anyhow::Result<()> {
-        for router in self.connections.routers.values() {
-            router.control.send_to(Some(to.id)).await?;
-        }
+    async fn make_whole(&self, kind: Move, from: &PgNode, to: &PgNode, client: &Client) -> anyhow::Result<Option<Duration>> {
+        let own = self.connections.nodes.keys().find(|(_, node)| node.as_str() == to.id).map(|(cluster, _)| cluster);
+        let router =
+            own.and_then(|cluster| self.connections.routers.get(cluster)).with_context(|| format!("the estate has no router before {}", to.id))?;
+        router.control.send_to(Some(to.id)).await?;
         let upstream = to.id.to_owned();
+        let mut rejoined = None;
         for node in PG_NODES.iter().filter(|node| node.id != to.id) {
             let region = node.place.name().parse().context("a region's name")?;
             let agent = self.connections.agents.get(&region).context("the estate lacks a region of the lab")?;
-            if kind == Move::Failover && node.id == from.id {
+            let is_diverged = kind == Move::Failover && node.id == from.id;
+            if is_diverged {
                 // The end that a switchover's clean stop has, and a killed node lacks.
                 agent.stop(node.id, &Stop { mode: StopMode::Kill, timeout_ms: SLOWLY, fence: true }).await?;
+            }
+            let began = Instant::now();
+            if is_diverged {
                 postgres::checkpoint(client).await?;
                 agent.rewind(node.id, &Source { source: upstream.clone(), timeout_ms: SLOWLY }).await?;
             }
             postgres::slots::ensure_slot(client, &node.slot()).await?;
             agent.follow(node.id, &Follow { upstream: upstream.clone(), slot: Some(node.slot()), timeout_ms: SLOWLY }).await?;
+            if is_diverged {
+                self.wait_for(node, to, client).await?;
+                rejoined = Some(began.elapsed());
+            }
         }
         self.nodes.wait_for_streaming(to, 2).await?;
         // The relay in front of a node listens again a moment after the node does.
@@ -147,6 +161,19 @@ impl Bare {
             }
         };
         postgres::slots::drop_idle_slots(&back, &[]).await?;
+        Ok(rejoined)
+    }
+
+    /// Waits until a node streams from the new primary.
+    async fn wait_for(&self, node: &PgNode, to: &PgNode, client: &Client) -> anyhow::Result<()> {
+        let streams = "select count(*) from pg_stat_replication where application_name = $1 and state = 'streaming'";
+        let began = Instant::now();
+        while client.query_one(streams, &[&node.id]).await?.get::<_, i64>(0) == 0 {
+            if began.elapsed() > Duration::from_millis(SLOWLY) {
+                bail!("{} does not stream from {} after {SLOWLY} ms", node.id, to.id);
+            }
+            tokio::time::sleep(OFTEN).await;
+        }
         Ok(())
     }
 }

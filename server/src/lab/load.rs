@@ -72,6 +72,8 @@ pub enum Through {
     Router,
     /// PgBouncer, which gives each transaction another connection to the router.
     Pooler,
+    /// HAProxy where it asks Patroni itself who leads, and nobody tells it anything.
+    Patroni,
 }
 
 /// Where the rows go, and on which way.
@@ -127,10 +129,13 @@ impl Writer {
     fn new(layout: &Layout, map: Map, way: Way) -> anyhow::Result<Self> {
         let (router, database) = match way.cluster {
             Cluster::Users => (map.haproxy(Place::Control), "users"),
+            Cluster::Orders if way.through == Through::Patroni => (map.patroni_own_front(), super::patroni::CLUSTER),
             Cluster::Orders => (map.patroni_front(), super::patroni::CLUSTER),
         };
-        if (way.cluster, way.through) == (Cluster::Orders, Through::Pooler) {
-            bail!("the cluster orders has no pooler");
+        match (way.cluster, way.through) {
+            (Cluster::Orders, Through::Pooler) => bail!("the cluster orders has no pooler"),
+            (Cluster::Users, Through::Patroni) => bail!("Patroni runs the cluster orders only"),
+            _ => {}
         }
         let mut config = tokio_postgres::Config::new();
         config.user("app").dbname(database).application_name("lifeboat lab load");
@@ -144,7 +149,7 @@ impl Writer {
         let mut compare = at(router);
         compare.options("-c statement_timeout=2000");
         let (address, config) = match way.through {
-            Through::Router => (router, compare.clone()),
+            Through::Router | Through::Patroni => (router, compare.clone()),
             Through::Pooler => (map.pooler(Place::Control), at(map.pooler(Place::Control))),
         };
         let started_at = Utc::now();
@@ -202,7 +207,7 @@ impl Writer {
     /// `Err` only when the local record cannot be kept; then the measurement is worthless.
     async fn write_until_error(&mut self, client: &Client, pause: Duration) -> anyhow::Result<()> {
         let patience = match self.through {
-            Through::Router => PATIENCE,
+            Through::Router | Through::Patroni => PATIENCE,
             Through::Pooler => PATIENCE_IN_A_PAUSE,
         };
         let insert = match tokio::time::timeout(PATIENCE, Insert::over(client, self.through)).await {
@@ -329,7 +334,7 @@ impl Insert {
 
     async fn over(client: &Client, through: Through) -> Result<Self, tokio_postgres::Error> {
         match through {
-            Through::Router => client.prepare(Self::ROW).await.map(Self::Prepared),
+            Through::Router | Through::Patroni => client.prepare(Self::ROW).await.map(Self::Prepared),
             Through::Pooler => Ok(Self::AtOnce),
         }
     }

@@ -217,6 +217,11 @@ impl Map {
         self.real(Place::Control, PATRONI_HOST, POSTGRES_PORT)
     }
 
+    /// Where those come in that follow Patroni's own word, as clients do where nothing but Patroni moves them.
+    pub fn patroni_own_front(self) -> SocketAddr {
+        self.real(Place::Control, PATRONI_HOST, POSTGRES_PORT + 1)
+    }
+
     pub fn etcd(self) -> SocketAddr {
         self.real(Place::Control, ETCD_HOST, ETCD_PORT)
     }
@@ -227,8 +232,12 @@ impl Map {
 
     /// What the second cluster listens on beside what is there always.
     pub fn patroni_listeners(self) -> Vec<(String, SocketAddr)> {
-        let mut all =
-            vec![("etcd".to_owned(), self.etcd()), ("etcd".to_owned(), self.etcd_peers()), ("the front of orders".to_owned(), self.patroni_front())];
+        let mut all = vec![
+            ("etcd".to_owned(), self.etcd()),
+            ("etcd".to_owned(), self.etcd_peers()),
+            ("the front of orders".to_owned(), self.patroni_front()),
+            ("the front of orders that follows Patroni".to_owned(), self.patroni_own_front()),
+        ];
         for node in &PATRONI_NODES {
             all.push((node.id.to_owned(), self.patroni_pg(node.place, node)));
             all.push((node.id.to_owned(), self.patroni(node.place, node)));

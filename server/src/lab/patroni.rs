@@ -194,12 +194,22 @@ async fn superuser(platform: &Platform, database: &str) -> anyhow::Result<tokio_
     Ok(client)
 }
 
-/// The router's part for this cluster: like the first one's, told by Lifeboat who takes the writes.
+/// The router's part for this cluster: like the first one's, told by Lifeboat who takes the writes; and beside it, with the health checks that
+/// Patroni's documentation gives, as often as Lifeboat probes in `make bench`, a way that needs no Lifeboat.
 pub fn haproxy(map: Map) -> String {
     let mut text = format!("frontend {CLUSTER}\n    bind {}\n    default_backend {CLUSTER}\nbackend {CLUSTER}\n", map.patroni_front());
     for (at, node) in PATRONI_NODES.iter().enumerate() {
         let state = if at == 0 { "" } else { " disabled" };
         text.push_str(&format!("    server {} {} on-marked-down shutdown-sessions{state}\n", node.id, map.patroni_pg(Place::Control, node)));
+    }
+    text.push_str(&format!(
+        "frontend {CLUSTER}-own\n    bind {}\n    default_backend {CLUSTER}-own\nbackend {CLUSTER}-own\n    option httpchk OPTIONS /primary\n    \
+         http-check expect status 200\n    timeout check 500ms\n    default-server inter 250ms fall 1 rise 1 on-marked-down shutdown-sessions\n",
+        map.patroni_own_front()
+    ));
+    for node in &PATRONI_NODES {
+        let (database, rest) = (map.patroni_pg(Place::Control, node), map.patroni(Place::Control, node));
+        text.push_str(&format!("    server {} {database} check addr {} port {}\n", node.id, rest.ip(), rest.port()));
     }
     text
 }

@@ -267,13 +267,13 @@ impl Acting {
             }
             FenceMeans::Command { fence } => self.turn_off(cluster, node, fence, operation).await,
             FenceMeans::RouterAndSynchronousStandby => {
-                let servers = self.router(cluster)?.control.servers().await?;
-                if let Some((name, server)) = servers.iter().find(|(_, server)| server.open || server.sessions > 0) {
-                    bail!("{name} is {} at the router, with {} client sessions", if server.open { "open" } else { "closed" }, server.sessions);
-                }
+                // Told once more, and read back: what the router counts after that has no client behind it (a node that hangs keeps
+                // such sessions for as long as it does), so it keeps nobody from going on.
+                let lingering = self.router(cluster)?.control.send_to(None).await?;
                 self.no_pooler_leads_to(cluster, node).await?;
+                let left = if lingering == 0 { String::new() } else { format!(" ({lingering} sessions without a client linger there)") };
                 Ok(Done::because(format!(
-                    "{node} does not answer; no client reaches it through the router, and it cannot acknowledge a commit without its synchronous standby"
+                    "{node} does not answer; no client reaches it through the router{left}, and it cannot acknowledge a commit without its synchronous standby"
                 )))
             }
             FenceMeans::Lease => self.lease_over(cluster, node).await,

@@ -1,7 +1,7 @@
 //! A region that is cut off under load, with the primary on either side of the cut: in the end one node takes the writes, and of commits that
 //! wait for a standby none is gone.
 
-use crate::place::{EAST, Lab, REPLICA, Server, WEST, down, id, protected, step, steps};
+use crate::place::{EAST, Lab, REPLICA, Server, WEST, down, id, plan, protected, step, steps};
 use engine::{
     estate::{Estate, FailoverMode},
     failover::{Action, FenceMeans, OperationKind, State, StepState},
@@ -76,4 +76,36 @@ async fn with_the_primary_on_this_side_writes_go_on_and_nothing_is_moved() {
     assert!(acknowledged > 40 && missing == 0, "{missing} of {acknowledged} acknowledged rows are gone");
     assert_eq!(lab.writable().await, [EAST]);
     assert!(server.picture().records.operations.is_empty());
+}
+
+/// The router counts sessions of the node that hangs for as long as it does, though their clients were sent away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_hangs_with_its_host_agent_is_kept_from_clients_and_its_only_standby_takes_over() {
+    let lab = Lab::up(&["--synchronous"]);
+    let server = Server::with_estate(&lab, |estate| estate.clusters[0].nodes.retain(|node| node.id != id(REPLICA))).await;
+    // What the estate does not know must not confirm either.
+    lab.run(&["kill", REPLICA]);
+    server.until("all is well", protected).await;
+    let load = lab.load();
+    lab.writes_go_on().await;
+    lab.run(&["hang", EAST]);
+    lab.run(&["hang", "agent.us-east-1"]);
+    server.until("the primary is down", down(EAST)).await;
+    let silent = |picture: &engine::picture::Picture| {
+        plan(picture, OperationKind::Failover, Some(WEST))
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Fence { by: FenceMeans::RouterAndSynchronousStandby, .. }))
+    };
+    server.until("its host is known to be silent", silent).await;
+    let done = server.carry_out(OperationKind::Failover, WEST).await;
+    let (state, said) = step(&done, |action| matches!(action, Action::Fence { .. }));
+    assert_eq!((done.state, state), (State::Succeeded, StepState::Done), "{said} {:#?}", steps(&done));
+    assert!(said.contains("it cannot acknowledge a commit without its synchronous standby"), "{said}");
+    lab.writes_go_on().await;
+    let (acknowledged, missing) = load.stop();
+    assert!(acknowledged > 40 && missing == 0, "{missing} of {acknowledged} acknowledged rows are gone");
+    lab.run(&["heal", "agent.us-east-1"]);
+    server.rejoined(EAST).await;
+    assert_eq!(lab.writable().await, [WEST]);
 }
