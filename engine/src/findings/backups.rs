@@ -226,7 +226,7 @@ impl<'a> Found<'a> {
             let covered = estate.backup_policies.iter().any(|policy| policy.service == cluster.service);
             if !covered && estate.service(&cluster.service).is_some() {
                 let complaint = Complaint::NoBackupPolicy { service: cluster.service.clone() };
-                self.list.push(Finding { severity: Severity::Act, about: About::Service(cluster.service.clone()), complaint, since: None });
+                self.list.push(Finding { severity: Severity::Watch, about: About::Service(cluster.service.clone()), complaint, since: None });
             }
         }
     }

@@ -13,6 +13,7 @@ mod haproxy;
 #[cfg(feature = "aws")]
 mod moto;
 mod named;
+mod objects;
 mod patroni;
 #[cfg(feature = "aws")]
 mod route53;

@@ -1,4 +1,4 @@
-//! moto, which answers as AWS does, on a loopback port of its own. It keeps hosted zones and records as Route 53 does; it checks
+//! moto, which answers as AWS does, on a loopback port of its own. It keeps hosted zones and records as Route 53 does, and buckets; it checks
 //! no signatures and puts every change into effect at once.
 
 use crate::place::{Place, until};
@@ -38,6 +38,13 @@ impl Moto {
             }
         }
         panic!("moto does not start");
+    }
+
+    /// Makes a bucket, as S3 has them.
+    pub async fn make_bucket(&self, name: &str) {
+        let signed = SIGNED.replace("/route53/", "/s3/");
+        let made = self.client.put(format!("{}/{name}", self.url)).header("authorization", signed).send().await.unwrap();
+        assert!(made.status().is_success(), "{made:?}");
     }
 
     pub async fn kill(&mut self) {
