@@ -123,7 +123,8 @@ pub async fn harden(State(state): State<AppState>, request: Request, next: Next)
     };
     let mut response = next.run(request).await;
     // That a file is not there holds for this build only: kept for a year, it would outlast the build that has the file.
-    let cache = if response.status().is_success() { cache } else { "no-store" };
+    let is_there = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    let cache = if is_there { cache } else { "no-store" };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

@@ -275,5 +275,7 @@ pub fn href(finding: &Finding) -> String {
 /// Whether a person must act on it now: something happened, or is happening. What is merely declared wrong can wait for the day.
 fn is_pressing(finding: &Finding) -> bool {
     let grave = matches!(finding.severity, Severity::Lost | Severity::Act);
-    grave && (finding.since.is_some() || !matches!(finding.about, About::Service(_) | About::Estate))
+    let is_declared = matches!(finding.about, About::Service(_) | About::Estate | About::Policy(_));
+    let is_seen = finding.since.is_some() || matches!(finding.complaint, Complaint::BackupCannotRun { .. });
+    grave && (is_seen || !is_declared)
 }

@@ -30,6 +30,8 @@ pub enum ScheduleError {
 pub struct Schedule {
     cron: Cron,
     zone: Tz,
+    /// It is about the time that passes and not about a time of the day.
+    every_hour: bool,
 }
 
 impl Schedule {
@@ -45,7 +47,8 @@ impl Schedule {
         }
         let cron = Cron::from_str(expression).map_err(|error| mistaken(error.to_string()))?;
         let zone = zone.parse().map_err(|_| ScheduleError::NotAZone(zone.chars().take(80).collect()))?;
-        Ok(Self { cron, zone })
+        let every_hour = expression.trim() == "@hourly" || expression.split_whitespace().nth(1).is_some_and(|hours| hours.starts_with('*'));
+        Ok(Self { cron, zone, every_hour })
     }
 
     /// The schedule of a policy.
@@ -59,7 +62,11 @@ impl Schedule {
     /// The first fire after `instant`; `None` where there is none any more (the 30th of February).
     pub fn next_after(&self, instant: Instant) -> Option<Instant> {
         let local = instant.with_timezone(&self.zone);
-        Some(self.cron.find_next_occurrence(&local, false).ok()?.with_timezone(&Utc))
+        let next = self.cron.find_next_occurrence(&local, false).ok().map(|next| next.with_timezone(&Utc));
+        // The library fires once in an hour that comes twice: right for a time of the day, and a run too few for what is hourly.
+        let steady = || Some(self.cron.find_next_occurrence(&local.fixed_offset(), false).ok()?.with_timezone(&Utc));
+        let between = steady().filter(|steady| self.every_hour && next.is_none_or(|next| *steady < next));
+        between.filter(|steady| self.cron.is_time_matching(&steady.with_timezone(&self.zone)).unwrap_or(false)).or(next)
     }
 
     /// The last fire up to `now`, where there was one after `since`, and how many there were before it: what was missed

@@ -176,6 +176,9 @@ async fn files_are_kept_for_ever_and_their_absence_is_not() {
     let mut stranger = house.browser();
     let file = stranger.get("/pkg/lifeboat.js").await;
     assert_eq!((file.status, file.header("cache-control")), (StatusCode::OK, "public, max-age=31536000, immutable"));
+    let unchanged = [("if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT")];
+    let unchanged = stranger.send(Method::GET, "/icons.svg", &unchanged, "").await;
+    assert_eq!((unchanged.status, unchanged.header("cache-control")), (StatusCode::NOT_MODIFIED, "public, max-age=86400"));
     let gone = stranger.get("/pkg/lifeboat.of-another-build.js").await;
     assert_eq!((gone.status, gone.header("cache-control")), (StatusCode::NOT_FOUND, "no-store"));
 }

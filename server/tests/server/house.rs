@@ -94,6 +94,7 @@ impl House {
         let chunks: BTreeMap<&str, [&str; 1]> = app::chunk::NAMES.iter().map(|chunk| (*chunk, [*chunk])).collect();
         std::fs::write(site.join("pkg/__wasm_split_manifest.json"), serde_json::to_string(&chunks).unwrap()).unwrap();
         std::fs::write(site.join("pkg/lifeboat.js"), "").unwrap();
+        std::fs::write(site.join("icons.svg"), "").unwrap();
         let leptos = LeptosOptions::builder()
             .output_name("lifeboat")
             .site_root(site.to_string_lossy())
