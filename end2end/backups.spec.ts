@@ -16,11 +16,13 @@ async function shows(page: Page, javaScriptEnabled: boolean | undefined, words: 
   }
 }
 
-test("a backup is started, copied and restored, a damaged copy is found, and a wished moment names the backup to restore", async ({ lab, dashboard, as, accessible, javaScriptEnabled }) => {
+test("a backup is started, copied and restored, a damaged copy is found, and a wished moment names the backup to restore", async ({ lab, dashboard, as, accessible, javaScriptEnabled, consoleClean }) => {
   test.setTimeout(240_000);
+  consoleClean.allow(/400 \(Bad Request\)/); // of the moment that is none
   await isProtected(dashboard);
   const olga = await as("olga");
   await olga.goto("/backups");
+  await shows(olga, javaScriptEnabled, /, fullnew/); // what is due is reckoned a moment after the start
   const row = olga.locator("tr", { has: olga.getByRole("link", { name: POLICY }) });
   await expect(row).toContainText("new");
   await expect(row).toContainText("all of it");
@@ -33,7 +35,7 @@ test("a backup is started, copied and restored, a damaged copy is found, and a w
   await olga.getByRole("button", { name: "Back up now" }).click();
   await shows(olga, javaScriptEnabled, /2 of 2/);
   await shows(olga, javaScriptEnabled, /restored: answers/);
-  await expect(olga.locator(".proofs")).toContainText(/Restored in .*newest commit in it/);
+  await expect(olga.locator(".proofs")).toContainText(/Restored in \d+/);
   await expect(olga.locator(".proofs .rungs li").first()).toContainText("exists");
   await expect(olga.locator(".jobs")).toContainText("olga: before the upgrade");
   await accessible(olga);
