@@ -51,7 +51,9 @@ export async function readyToApprove(page: Page, path: string): Promise<void> {
   await page.goto(path);
   const reason = approval(page).locator('textarea[name="reason"]');
   await expect(standing(page)).toBeVisible();
-  if (!(await reason.isVisible())) throw new Error(`${path} cannot be approved: ${await standing(page).innerText()}`);
+  // A page that follows draws its forms anew; what is not there after that is not offered.
+  const offered = await reason.waitFor({ state: "visible", timeout: 3_000 }).then(() => true, () => false);
+  if (!offered) throw new Error(`${path} cannot be approved: ${await standing(page).innerText()}`);
   await reason.fill("agreed", { timeout: 5_000 });
 }
 
