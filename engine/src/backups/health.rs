@@ -143,21 +143,18 @@ pub fn judge<'a>(policy: &BackupPolicy, backups: &'a [Arc<Backup>], times: Optio
 }
 
 fn size(policy: &BackupPolicy, ended: &[&Backup]) -> Size {
-    let mut sizes = ended
-        .iter()
-        .rev()
-        .filter(|backup| backup.state == BackupState::Completed)
-        .filter_map(|backup| backup.contents.as_ref())
-        .map(|contents| contents.bytes());
+    // Somebody else's job may say nothing of its size: that is not known, and not nothing.
+    let told = |backup: &&Backup| backup.contents.as_ref().filter(|contents| !contents.files.is_empty()).map(|contents| contents.bytes());
+    let mut completed = ended.iter().rev().copied().filter(|backup| backup.state == BackupState::Completed);
     // How much changed is not how much there is.
     if policy.kind.builds_on_another() {
         return Size::NotJudged;
     }
-    let Some(bytes) = sizes.next() else { return Size::NotJudged };
+    let Some(bytes) = completed.next().as_ref().and_then(told) else { return Size::NotJudged };
     if bytes == 0 {
         return Size::Empty;
     }
-    let mut before: Vec<u64> = sizes.take(COMPARED).collect();
+    let mut before: Vec<u64> = completed.filter_map(|backup| told(&backup)).take(COMPARED).collect();
     if before.len() < FEWEST_COMPARED {
         return Size::NotJudged;
     }

@@ -192,6 +192,9 @@ fn row_19_a_backup_that_shrank_is_suspicious() {
     assert_eq!(sized(&[100, 102, 98, 40]), Size::Shrunk { bytes: 40, median: 100, percent: 60 });
     assert_eq!(sized(&[100, 0]), Size::Empty);
     assert_eq!(sized(&[100, 10]), Size::NotJudged, "two are no habit");
+    let mut silent = done(9, 1);
+    silent.contents.as_mut().unwrap().files.clear();
+    assert_eq!(judge(&hourly, &shared(vec![done(1, 5), silent]), None, now()).size, Size::NotJudged, "nobody said how much it is");
 }
 
 #[test]
