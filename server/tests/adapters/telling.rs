@@ -8,7 +8,7 @@ use crate::{
 use engine::{
     access::Role,
     estate::Estate,
-    failover::{Action, Mode, Operation, Plan, State, StepState},
+    failover::{Action, Blocker, Mode, Operation, Plan, State, StepState},
     id::{OperationId, RegionId, ServiceId},
     journal::{Actor, Command, Event},
     time::{Instant as Moment, Span},
@@ -84,7 +84,14 @@ impl Stage {
         }
         watch::start(desk.clone(), connections.clone(), &Arc::new(watch::Beats::of(desk.estate()))).await.unwrap();
         let stage = Self { place, desk, connections };
-        until("everything is looked at", async || stage.plan(Mode::Planned).is_some_and(|plan| plan.blockers.is_empty())).await;
+        // A region that has only begun to answer is neither failing nor well; a request made then rests on that, and is void
+        // as soon as the region is well.
+        until("both regions are well", async || {
+            let in_the_way = |mode| stage.plan(mode).map(|plan| plan.blockers);
+            let nothing_fails = |found: Vec<Blocker>| matches!(&found[..], [Blocker::NothingFails { .. }]);
+            in_the_way(Mode::Planned).is_some_and(|found| found.is_empty()) && in_the_way(Mode::Emergency).is_some_and(nothing_fails)
+        })
+        .await;
         stage
     }
 
