@@ -7,6 +7,7 @@ mod list;
 mod page;
 mod proofs;
 pub mod view;
+mod window;
 
 pub use list::BackupsPage;
 pub use page::PolicyPage;

@@ -75,6 +75,10 @@ impl ProofLevel {
     pub fn is_restored(self) -> bool {
         self >= ProofLevel::Boots
     }
+    /// Whether what is found wrong at this level is the fault of the one copy that was looked at.
+    pub fn is_about_the_copy(self) -> bool {
+        self <= ProofLevel::Checksum
+    }
 }
 
 impl fmt::Display for ProofLevel {
@@ -296,12 +300,44 @@ impl Backup {
     pub fn is_good(&self) -> bool {
         self.state == BackupState::Completed && (self.trigger == Trigger::Reported || self.copies.values().any(BackupCopy::is_stored))
     }
+    /// The copies that were seen to be damaged since they were last seen to be whole, and what was seen. All copies were
+    /// written from the same bytes: what the ladder's lower half finds wrong is one copy's fault, what the upper half finds is
+    /// in what was read from the source, and so in every copy.
+    pub fn damaged(&self) -> BTreeMap<&DestinationId, (Instant, &ProofFailure)> {
+        let mut damaged = BTreeMap::new();
+        for proof in &self.proofs {
+            let Some((at, result)) = &proof.ended else { continue };
+            match result.failure.as_ref().filter(|failure| failure.fault == Fault::Backup && failure.level.is_about_the_copy()) {
+                Some(failure) => {
+                    damaged.insert(&proof.destination, (*at, failure));
+                }
+                None if result.reached() >= Some(ProofLevel::Checksum) => {
+                    damaged.remove(&proof.destination);
+                }
+                None => {}
+            }
+        }
+        damaged
+    }
     /// What its proofs say: the highest rung that was reached since the last one that the backup failed, or that failure where
-    /// nothing was reached since (traps B10, B12): verified can become failed, and the other way round.
+    /// nothing was reached since (traps B10, B12): verified can become failed, and the other way round. What was proven from a copy
+    /// that is damaged now counts for nothing; one that is damaged is the end of the backup where it was the last.
     pub fn proven(&self) -> Proven {
+        let damaged = self.damaged();
+        let stored = || self.copies.iter().filter(|(_, copy)| copy.is_stored()).map(|(destination, _)| destination);
+        if stored().all(|destination| damaged.contains_key(destination))
+            && let Some((at, failure)) = damaged.values().max_by_key(|(at, _)| *at)
+        {
+            return Proven::Failed { level: failure.level, at: *at, why: failure.why.clone() };
+        }
         let mut best = Proven::Not;
-        for (at, result) in self.proofs.iter().rev().filter_map(|proof| proof.ended.as_ref()) {
+        let counts = self.proofs.iter().rev().filter(|proof| !damaged.contains_key(&proof.destination));
+        for (at, result) in counts.filter_map(|proof| proof.ended.as_ref()) {
             if let Some(failure) = result.failure.as_ref().filter(|failure| failure.fault == Fault::Backup) {
+                // That copy was seen whole again since.
+                if failure.level.is_about_the_copy() {
+                    continue;
+                }
                 let failed = || Proven::Failed { level: failure.level, at: *at, why: failure.why.clone() };
                 // What came after speaks for the backup only where it got past the rung that failed.
                 return match best {

@@ -292,12 +292,16 @@ pub enum Complaint {
     BackupEmpty,
     #[error("the latest backup has {}, {percent} % less than the {} that are usual", bytes_in_words(*bytes), bytes_in_words(*median))]
     BackupShrunk { bytes: u64, median: u64, percent: u64 },
+    #[error("the {} {took}, and {median} are usual", if *running { "job that runs has taken" } else { "latest job took" })]
+    BackupSlow { took: Span, median: Span, running: bool },
     #[error("the latest backup ({}) could not be copied to {destination}: {why}", backup.short())]
     CopyFailed { backup: BackupId, destination: DestinationId, why: String },
     #[error("the latest backup ({}) has no copy in {destination}", backup.short())]
     CopyNeverMade { backup: BackupId, destination: DestinationId },
     #[error("the copy of {} in {destination} is GONE: {why}", backup.short())]
     CopyMissing { backup: BackupId, destination: DestinationId, why: String },
+    #[error("the copy of {} in {destination} is DAMAGED: {why}", backup.short())]
+    CopyDamaged { backup: BackupId, destination: DestinationId, why: String },
     #[error(
         "{} CANNOT BE RESTORED{}: {why}",
         backup.short(),

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod apart;
 pub mod api;
 pub mod backups;
 pub mod check;

@@ -2,6 +2,7 @@
 
 use crate::{
     access::{proxy::Proxy, setup::SetupToken},
+    apart::Apart,
     api::{self, Api, Tokens},
     backups,
     config::Config,
@@ -69,11 +70,18 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
         desk.record(&Actor::Lifeboat, |_| vec![started.clone(), loaded.clone()]).await?;
     }
     let beats = Arc::new(Beats::of(desk.estate()));
-    let watching = watch::start(desk.clone(), connections.clone(), &beats).await?;
+    let apart = Apart::start()?;
+    let watching = {
+        let (desk, connections, beats) = (desk.clone(), connections.clone(), beats.clone());
+        apart.run(async move { watch::start(desk, connections, &beats).await }).await?
+    };
     let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
     let backing_up = backups::start(desk.clone(), &config, &connections, &watching)?;
     let judging = watching.judging;
-    let executing = run::start(desk.clone(), connections, crash_at);
+    let executing = {
+        let desk = desk.clone();
+        apart.run(async move { Ok(run::start(desk, connections, crash_at)) }).await?
+    };
     status::answer(desk.clone(), &config.data)?;
     keep_house(desk.clone());
 

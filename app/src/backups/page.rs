@@ -6,7 +6,8 @@ use super::{
     jobs::{Act, Jobs},
     list::{Loss, Proof, Working},
     proofs::Proofs,
-    view::{DestinationLine, PolicyView, Reason, Wanted},
+    view::{DestinationLine, Leaving, PolicyView, Reason, Wanted},
+    window::TimeLine,
 };
 use crate::ui::settled::IntoSettled;
 use crate::{
@@ -69,6 +70,13 @@ fn Policy(page: PolicyView, answers: Answers) -> impl IntoView {
                 <Act page=page.clone() answers/>
             </section>
         </div>
+        <section class="panel" aria-labelledby="window-title">
+            <h2 id="window-title">"What can be restored"</h2>
+            {match page.window.clone() {
+                Some(window) => view! { <TimeLine window now/> }.settled(),
+                None => view! { <p>"Nothing: no good backup says up to which moment it holds everything."</p> }.settled(),
+            }}
+        </section>
         <section aria-labelledby="jobs-title">
             <h2 id="jobs-title">"Jobs"</h2>
             <Jobs lines=page.jobs.clone() more=page.more now/>
@@ -85,6 +93,10 @@ fn Policy(page: PolicyView, answers: Answers) -> impl IntoView {
             <section class="panel" aria-labelledby="destinations-title">
                 <h2 id="destinations-title">"Destinations"</h2>
                 <Destinations lines=page.destinations.clone() now/>
+            </section>
+            <section class="panel" aria-labelledby="leaving-title">
+                <h2 id="leaving-title">"Deleted next"</h2>
+                <Next lines=page.leaving.clone() now/>
             </section>
         </div>
     }
@@ -130,6 +142,23 @@ fn Pick(wanted: Option<Wanted>, now: Instant) -> impl IntoView {
         {found}
     }
     .settled()
+}
+
+/// What retention takes next.
+#[component]
+fn Next(lines: Vec<Leaving>, now: Instant) -> impl IntoView {
+    if lines.is_empty() {
+        return view! { <p class="quiet">"Nothing: more than age keeps every backup that there is."</p> }.settled();
+    }
+    let row = move |line: Leaving| {
+        let size = line.size.map(|size| format!(", {size}"));
+        let from = match line.from {
+            Some(from) => view! { "after "<Moment at=from now/> }.settled(),
+            None => view! { "with the next look, within minutes" }.settled(),
+        };
+        view! { <li><code>{line.id.short()}</code>" of "<Moment at=line.began now/>{size}": "{from}</li> }.settled()
+    };
+    view! { <ol class="plain">{lines.into_iter().map(row).collect_view()}</ol><p class="quiet">"Hold one to keep it for good."</p> }.settled()
 }
 
 #[component]

@@ -1,12 +1,13 @@
 //! What the backup pages show.
 
+use super::window::Window;
 use crate::{session::Viewer, ui::state::Tone};
 use engine::{
     access::Permission,
     backups::{
         Backup, BackupCopy, BackupState, BackupType, Fault, Proof, Proven, Trigger, calendar,
         health::{Freshness, ProofStanding, Standing},
-        retention::fates_in,
+        retention::{Fate, Keep, fates_in},
         sights::{Progress, Stage},
     },
     databases::bytes_in_words,
@@ -92,6 +93,10 @@ pub struct PolicyView {
     pub more: usize,
     pub proofs: Vec<ProofLine>,
     pub wanted: Option<Wanted>,
+    /// What can be restored; absent where nothing can.
+    pub window: Option<Window>,
+    /// What retention takes next, the first to go first.
+    pub leaving: Vec<Leaving>,
     /// Why the viewer may not start or hold, or not prove.
     pub barred_keep: Option<String>,
     pub barred_prove: Option<String>,
@@ -166,10 +171,21 @@ pub struct Wanted {
     pub proven: Option<Instant>,
 }
 
+/// A backup that nothing but its age keeps, or nothing at all.
+#[derive(Debug, Clone, PartialEq, Serialize_tuple, Deserialize_tuple)]
+pub struct Leaving {
+    pub id: BackupId,
+    pub began: Instant,
+    pub size: Option<String>,
+    /// It is deleted after that; absent: with the next look.
+    pub from: Option<Instant>,
+}
+
 const STRIP_DAYS: u32 = 14;
 pub const CALENDAR_DAYS: u32 = 91;
 const JOBS_LISTED: usize = 50;
 const PROOFS_LISTED: usize = 12;
+const LEAVING_LISTED: usize = 5;
 
 impl Listing {
     pub fn of(picture: &Picture) -> Self {
@@ -322,6 +338,8 @@ impl PolicyView {
             jobs: jobs.map(|(backup, fate)| JobLine::of(picture, policy, backup, &fate.kept)).collect(),
             more: backups.len().saturating_sub(JOBS_LISTED),
             proofs: proofs.into_iter().take(PROOFS_LISTED).map(|(backup, proof)| ProofLine::of(backup, proof)).collect(),
+            window: Window::of(picture, policy),
+            leaving: leaving(backups, &fates),
             wanted: asked.map(|at| Wanted::of(backups, at)),
             barred_keep: viewer.barred(Permission::KeepBackups),
             barred_prove: viewer.barred(Permission::Rehearse),
@@ -329,6 +347,22 @@ impl PolicyView {
             own: policy.source != BackupSource::Reported,
         })
     }
+}
+
+/// What is kept for nothing but its age, with the end of that, and what nothing keeps. Later good ones may let others go as well.
+fn leaving(backups: &[Arc<Backup>], fates: &[Fate]) -> Vec<Leaving> {
+    let goes = |(backup, fate): (&Arc<Backup>, &Fate)| {
+        let from = match fate.kept[..] {
+            [] => None,
+            [Keep::Young { until }] => Some(until),
+            _ => return None,
+        };
+        (backup.state == BackupState::Completed).then(|| Leaving { id: backup.id, began: backup.started_at, size: size(backup), from })
+    };
+    let mut leaving: Vec<Leaving> = backups.iter().zip(fates).filter_map(goes).collect();
+    leaving.sort_by_key(|one| (one.from, one.began));
+    leaving.truncate(LEAVING_LISTED);
+    leaving
 }
 
 fn facts(picture: &Picture, policy: &BackupPolicy) -> Vec<(String, String)> {
@@ -368,8 +402,10 @@ impl DestinationLine {
             BackupCopy::Failed { .. } | BackupCopy::Missing { .. } => None,
         });
         let last = backups.iter().rev().find_map(|backup| backup.copies.get(id));
+        let damaged = backups.iter().rev().find(|backup| backup.copies.contains_key(id)).is_some_and(|backup| backup.damaged().contains_key(id));
         let (tone, word) = match last {
             None => (Tone::Unknown, "no copy yet"),
+            Some(BackupCopy::Stored { .. }) if damaged => (Tone::Lost, "DAMAGED"),
             Some(BackupCopy::Stored { .. }) => (Tone::Ok, "stored"),
             Some(BackupCopy::Failed { .. }) => (Tone::Act, "failed"),
             Some(BackupCopy::Missing { .. }) => (Tone::Act, "GONE"),
@@ -388,7 +424,7 @@ impl DestinationLine {
 }
 
 impl JobLine {
-    fn of(picture: &Picture, policy: &BackupPolicy, backup: &Backup, kept: &[engine::backups::retention::Keep]) -> Self {
+    fn of(picture: &Picture, policy: &BackupPolicy, backup: &Backup, kept: &[Keep]) -> Self {
         let (tone, word) = match backup.state {
             BackupState::Running => (Tone::Unknown, "running"),
             BackupState::Completed => (Tone::Ok, "complete"),

@@ -1,7 +1,7 @@
 //! How a policy stands: by its schedule, by its latest attempt and its latest success (which are two things, trap B3), by
 //! the size of what it left, and by its proofs. Every reason is told; the worst of them is the verdict (traps B4, B5).
 
-use super::{Backup, BackupCopy, BackupState, BackupType, Proven};
+use super::{Backup, BackupCopy, BackupState, BackupType, Proven, Trigger};
 use crate::{
     estate::BackupPolicy,
     id::{BackupId, DestinationId},
@@ -71,6 +71,7 @@ pub struct Standing<'a> {
     /// What runs now.
     pub running: Option<&'a Backup>,
     pub size: Size,
+    pub pace: Pace,
     pub proof: ProofStanding<'a>,
 }
 
@@ -86,6 +87,20 @@ pub enum Size {
         bytes: u64,
         median: u64,
         percent: u64,
+    },
+}
+
+/// How long the latest job took, or takes so far, beside the ones before it (row 19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Too few earlier ones, or too quick to tell.
+    NotJudged,
+    Usual,
+    /// More than the policy's `slow_limit` percent of the median.
+    Slow {
+        took: Span,
+        median: Span,
+        running: bool,
     },
 }
 
@@ -108,6 +123,9 @@ pub enum ProofStanding<'a> {
 const COMPARED: usize = 9;
 /// And not fewer than so many.
 const FEWEST_COMPARED: usize = 3;
+
+/// What takes less than this is never called slow: a busy minute of the machine is not the backup's.
+const TOO_QUICK_TO_TELL: Span = Span::from_secs(30);
 
 /// Judges a policy. `backups` are those of the policy, oldest first; the order of the estate does not matter.
 pub fn judge<'a>(policy: &BackupPolicy, backups: &'a [Arc<Backup>], times: Option<&Times>, now: Instant) -> Standing<'a> {
@@ -138,6 +156,7 @@ pub fn judge<'a>(policy: &BackupPolicy, backups: &'a [Arc<Backup>], times: Optio
         failures: u32::try_from(failures).unwrap_or(u32::MAX),
         running: backups.iter().rev().map(Arc::as_ref).find(|backup| backup.state == BackupState::Running),
         size: size(policy, &ended),
+        pace: pace(policy, backups, now),
         proof: proof(policy, &ended, now),
     }
 }
@@ -162,6 +181,23 @@ fn size(policy: &BackupPolicy, ended: &[&Backup]) -> Size {
     let median = before[before.len() / 2];
     let percent = median.saturating_sub(bytes).saturating_mul(100) / median.max(1);
     if percent >= u64::from(policy.shrink_limit) { Size::Shrunk { bytes, median, percent } } else { Size::Usual }
+}
+
+fn pace(policy: &BackupPolicy, backups: &[Arc<Backup>], now: Instant) -> Pace {
+    // What somebody else's job does between its messages is not known.
+    let told = |backup: &&Arc<Backup>| backup.trigger != Trigger::Reported || backup.state == BackupState::Completed;
+    let mut latest = backups.iter().rev().filter(|backup| backup.state != BackupState::Failed).filter(told);
+    let Some(newest) = latest.next() else { return Pace::NotJudged };
+    let running = newest.state == BackupState::Running;
+    let took = newest.took().unwrap_or_else(|| Span::between(newest.started_at, now));
+    let mut before: Vec<Span> = latest.filter_map(|backup| backup.took()).take(COMPARED).collect();
+    if before.len() < FEWEST_COMPARED || took < TOO_QUICK_TO_TELL {
+        return Pace::NotJudged;
+    }
+    before.sort_unstable();
+    let median = before[before.len() / 2];
+    let limit = median.as_millis().saturating_mul(u64::from(policy.slow_limit)) / 100;
+    if took.as_millis() > limit { Pace::Slow { took, median, running } } else { Pace::Usual }
 }
 
 fn proof<'a>(policy: &BackupPolicy, ended: &[&'a Backup], now: Instant) -> ProofStanding<'a> {

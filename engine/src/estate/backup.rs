@@ -58,6 +58,9 @@ pub struct BackupPolicy {
     /// A backup that is so many percent smaller than the median of the last ones is suspicious.
     #[serde(default = "BackupPolicy::default_shrink_limit")]
     pub shrink_limit: u8,
+    /// A job that takes more than so many percent of the median of the last ones is suspicious.
+    #[serde(default = "BackupPolicy::default_slow_limit")]
+    pub slow_limit: u16,
     /// A job that runs longer is ended.
     #[serde(default = "BackupPolicy::default_timeout")]
     pub timeout: Span,
@@ -132,6 +135,9 @@ impl BackupPolicy {
     }
     fn default_shrink_limit() -> u8 {
         50
+    }
+    fn default_slow_limit() -> u16 {
+        300
     }
     fn default_timeout() -> Span {
         Span::from_mins(360)

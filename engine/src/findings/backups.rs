@@ -3,8 +3,9 @@
 use super::{About, Complaint, Finding, Severity};
 use crate::{
     backups::{
-        Backup, BackupCopy, BackupType, Trigger, chain,
-        health::{self, Freshness, ProofStanding, Size, Standing},
+        Backup, BackupCopy, BackupType, Trigger,
+        chain::{self, GapKind},
+        health::{self, Freshness, Pace, ProofStanding, Size, Standing},
     },
     estate::{BackupPolicy, Estate},
     id::{PolicyId, RegionId},
@@ -110,6 +111,9 @@ impl<'a> Found<'a> {
             }
             Size::NotJudged | Size::Usual => {}
         }
+        if let Pace::Slow { took, median, running } = standing.pace {
+            self.add(Severity::Watch, policy, None, Complaint::BackupSlow { took, median, running });
+        }
         if let Some(success) = standing.success {
             self.copies(policy, success);
         }
@@ -123,10 +127,11 @@ impl<'a> Found<'a> {
         let (Some(base), stretches) = (&policy.base, ledger.of(&policy.id)) else { return };
         let bases = ledger.of(base);
         let first = bases.iter().find(|backup| backup.is_good()).map(|backup| backup.started_at);
-        for gap in chain::gaps(stretches) {
-            let since = stretches.iter().find(|backup| backup.id == gap.before).map(|backup| backup.started_at);
-            if first.zip(since).is_some_and(|(first, since)| since > first) {
-                self.add(Severity::Act, policy, since, Complaint::WalGap { from: gap.from, to: gap.to });
+        // What is only late is told by the lateness.
+        for gap in chain::gaps(stretches, None, false).into_iter().filter(|gap| gap.kind == GapKind::Lost) {
+            let since = gap.before.map(|(_, began)| began);
+            if let (true, Some(to)) = (first.zip(since).is_some_and(|(first, since)| since > first), gap.to) {
+                self.add(Severity::Act, policy, since, Complaint::WalGap { from: gap.from, to });
             }
         }
         let has_log =
@@ -190,6 +195,14 @@ impl<'a> Found<'a> {
     }
 
     fn proof(&mut self, policy: &BackupPolicy, standing: &Standing<'_>) {
+        for backup in self.picture.records.backups.of(&policy.id) {
+            for (destination, (at, failure)) in
+                backup.damaged().into_iter().filter(|(id, _)| backup.copies.get(*id).is_some_and(BackupCopy::is_stored))
+            {
+                let complaint = Complaint::CopyDamaged { backup: backup.id, destination: destination.clone(), why: failure.why.clone() };
+                self.add(Severity::Act, policy, Some(at), complaint);
+            }
+        }
         match &standing.proof {
             ProofStanding::Failed { backup, at, why } => {
                 let others = self.picture.records.backups.of(&policy.id).iter().any(|other| other.is_restorable());

@@ -249,10 +249,13 @@ impl Complaint {
             Complaint::BackupEmpty | Complaint::BackupShrunk { .. } => {
                 "Compare it with the source: was much deleted on purpose? Hold the one before, and prove this one.".to_owned()
             }
+            Complaint::BackupSlow { .. } => {
+                "Look what else uses the source, the network and the destinations; a job that runs into its time-out leaves nothing.".to_owned()
+            }
             Complaint::CopyFailed { destination, .. } | Complaint::CopyNeverMade { destination, .. } => {
                 format!("Check that {destination} can be reached and has room; the next backup is copied there again.")
             }
-            Complaint::CopyMissing { destination, .. } => {
+            Complaint::CopyMissing { destination, .. } | Complaint::CopyDamaged { destination, .. } => {
                 format!("Find out who deletes or changes what lies in {destination}; hold the copies elsewhere, and start a new backup.")
             }
             Complaint::ProofFailed { .. } => "Hold the newest backup that is proven, then start a new one and prove it.".to_owned(),

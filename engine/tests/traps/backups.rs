@@ -5,8 +5,8 @@ use engine::{
     backups::{
         Backup, BackupCopy, BackupState, BackupType, Contents, Fault, Hold, Proof, ProofFailure, ProofLevel, ProofResult, Proven, Rung, StoredFile,
         Trigger,
-        chain::{self, WalRange},
-        health::{self, Freshness, ProofStanding, Size, judge},
+        chain::{self, GapKind, WalRange},
+        health::{self, Freshness, Pace, ProofStanding, Size, judge},
         ledger::{BackupCommand, BackupEvent, BackupRefusal},
         retention::{Keep, fates, fates_in},
         schedule::times_of,
@@ -15,7 +15,7 @@ use engine::{
     databases::Lsn,
     estate::{BackupPolicy, Estate},
     findings::{self, Complaint, Severity},
-    id::{BackupId, ProofId},
+    id::{BackupId, DestinationId, ProofId},
     journal::{Actor, Command, Event, Refusal},
     notifications::{Topic, incidents},
     picture::{Observations, Picture},
@@ -158,6 +158,51 @@ fn b10_b11_nothing_is_proven_without_a_proof_and_no_checksum_is_a_restore() {
     assert!(matches!(backup.proven(), Proven::Failed { level: ProofLevel::Checksum, .. }));
     backup.proofs.push(proof(&[ProofLevel::Exists], Some((ProofLevel::Checksum, Fault::Surroundings)), now()));
     assert!(matches!(backup.proven(), Proven::Failed { .. }), "that it exists does not mend it");
+}
+
+#[test]
+fn a_damaged_copy_takes_back_what_was_proven_from_it_and_says_nothing_about_the_others() {
+    let rungs = [ProofLevel::Exists, ProofLevel::Checksum, ProofLevel::Readable, ProofLevel::Boots];
+    let from = |destination: &str, proof: Proof| Proof { destination: id(destination), ..proof };
+    let mut backup = done(1, 50);
+    backup.copies.insert(id("far"), BackupCopy::Stored { at: now() });
+    backup.proofs.push(from("near", proof(&rungs, None, hours_ago(9))));
+    backup.proofs.push(from("far", proof(&rungs[..1], Some((ProofLevel::Checksum, Fault::Backup)), hours_ago(8))));
+    assert!(backup.is_restorable(), "the near copy was restored");
+    assert_eq!(backup.damaged().keys().map(|id| id.as_str()).collect::<Vec<_>>(), ["far"]);
+    // The near one is damaged too: nothing is left.
+    backup.proofs.push(from("near", proof(&rungs[..1], Some((ProofLevel::Checksum, Fault::Backup)), hours_ago(7))));
+    assert!(matches!(backup.proven(), Proven::Failed { level: ProofLevel::Checksum, .. }));
+    // Somebody wrote the far one anew: it is whole, and was not restored yet.
+    backup.proofs.push(from("far", proof(&rungs[..2], None, hours_ago(6))));
+    assert_eq!(backup.proven(), Proven::To { level: ProofLevel::Checksum, at: hours_ago(6) });
+    // What is wrong in what was read from the source is wrong in every copy.
+    backup.proofs.push(from("far", proof(&rungs[..2], Some((ProofLevel::Readable, Fault::Backup)), hours_ago(5))));
+    assert!(matches!(backup.proven(), Proven::Failed { level: ProofLevel::Readable, .. }));
+}
+
+#[test]
+fn row_19_a_job_that_takes_far_longer_than_usual_is_suspicious_while_it_still_runs() {
+    let hourly = policy("");
+    let took = |minutes: &[u64], running: Option<u64>| {
+        let ended = minutes.iter().enumerate().map(|(n, minutes)| {
+            let mut backup = done(n as u128, 20 - n as u64);
+            backup.ended_at = Some(backup.started_at + Span::from_mins(*minutes).as_delta());
+            backup
+        });
+        let now_running = running.map(|minutes| {
+            let mut backup = job(99, 0, BackupState::Running);
+            backup.started_at = now() - Span::from_mins(minutes).as_delta();
+            backup
+        });
+        judge(&hourly, &shared(ended.chain(now_running).collect()), None, now()).pace
+    };
+    assert_eq!(took(&[10, 12, 9, 30], None), Pace::Usual, "three times as long is the limit");
+    let slow = |took: u64, running: bool| Pace::Slow { took: Span::from_mins(took), median: Span::from_mins(10), running };
+    assert_eq!(took(&[10, 12, 9, 31], None), slow(31, false));
+    assert_eq!(took(&[10, 12, 9], Some(31)), slow(31, true));
+    assert_eq!(took(&[10, 12, 9], Some(0)), Pace::NotJudged, "it has only begun");
+    assert_eq!(took(&[10, 90], None), Pace::NotJudged, "two are no habit");
 }
 
 #[test]
@@ -433,20 +478,48 @@ fn log(n: u128, hours: u64, from: u64, to: u64) -> Backup {
 fn row_21_row_22_a_window_ends_at_a_gap_and_begins_anew_with_the_next_full_backup() {
     let bases = shared(vec![log(1, 50, 10, 11), log(2, 20, 40, 41), failed(3, 1)]);
     let stretches = shared(vec![log(10, 60, 0, 5), log(11, 45, 5, 15), log(12, 40, 15, 20), log(13, 30, 25, 40), log(14, 10, 40, 60)]);
-    let found: Vec<(u128, Vec<u128>)> = chain::windows(&bases, &stretches)
+    let found: Vec<(u128, Vec<u128>)> = chain::windows(&bases, &stretches, None)
         .into_iter()
         .map(|window| (window.base.id.0.as_u128(), window.wal.iter().map(|backup| backup.id.0.as_u128()).collect()))
         .collect();
     assert_eq!(found, [(1, vec![11, 12]), (2, vec![14])], "what lies beyond the gap is reached from the later base only");
-    let gaps: Vec<(u64, u64)> = chain::gaps(&stretches).iter().map(|gap| (gap.from.0 >> 24, gap.to.0 >> 24)).collect();
-    assert_eq!(gaps, [(20, 25)]);
+    let missing = |stretches: &[Arc<Backup>], from: Option<&DestinationId>, late: bool| -> Vec<(u64, Option<u64>, GapKind)> {
+        chain::gaps(stretches, from, late).iter().map(|gap| (gap.from.0 >> 24, gap.to.map(|to| to.0 >> 24), gap.kind)).collect()
+    };
+    assert_eq!(missing(&stretches, None, false), [(20, Some(25), GapKind::Lost)]);
+    assert_eq!(missing(&stretches, None, true), [(20, Some(25), GapKind::Lost), (60, None, GapKind::Delayed)], "more is due");
     let to_12 = chain::up_to(&bases, &stretches, number(12)).unwrap();
     assert_eq!((to_12.base.id, to_12.wal.len(), to_12.to()), (number(1), 2, Some(hours_ago(40))));
     assert!(chain::up_to(&bases, &stretches, number(13)).is_none(), "nothing leads there");
     // In the middle of a segment nothing is missing: the next stretch begins with that segment.
     let mut half = log(15, 5, 60, 61);
     half.contents.as_mut().unwrap().wal.as_mut().unwrap().to = Lsn(60 * 16 * 1024 * 1024 + 500);
-    assert_eq!(chain::gaps(&shared(vec![half, log(16, 4, 60, 62)])), []);
+    assert_eq!(missing(&shared(vec![half, log(16, 4, 60, 62)]), None, false), []);
+    // A job is at work on what is missing at the end.
+    let mut coming = log(17, 0, 60, 70);
+    (coming.state, coming.copies) = (BackupState::Running, BTreeMap::new());
+    let mut with_coming = stretches.clone();
+    with_coming.push(Arc::new(coming));
+    assert_eq!(missing(&with_coming, None, true)[1], (60, None, GapKind::Uploading));
+    let reached = |bases: &[Arc<Backup>], stretches: &[Arc<Backup>], from: Option<&DestinationId>| -> Vec<(Instant, Instant)> {
+        chain::reaches(bases, stretches, from).iter().map(|reach| (reach.from, reach.to)).collect()
+    };
+    assert_eq!(reached(&bases, &stretches, None), [(hours_ago(50), hours_ago(40)), (hours_ago(20), hours_ago(10))]);
+    // Every copy has a window of its own.
+    let far: DestinationId = id("far");
+    assert_eq!(reached(&bases, &stretches, Some(&far)), [], "nothing was copied there");
+    let there = |backup: &Arc<Backup>| {
+        let mut backup = (**backup).clone();
+        backup.copies.insert(far.clone(), BackupCopy::Stored { at: now() });
+        Arc::new(backup)
+    };
+    let all_but = |n: u128| -> Vec<Arc<Backup>> {
+        stretches.iter().map(|backup| if backup.id == number(n) { backup.clone() } else { there(backup) }).collect()
+    };
+    let copied_bases: Vec<Arc<Backup>> = bases.iter().map(there).collect();
+    assert_eq!(missing(&all_but(11), Some(&far), false), [(5, Some(15), GapKind::Delayed), (20, Some(25), GapKind::Lost)], "the near one has it");
+    assert_eq!(missing(&all_but(12), Some(&far), false), [(15, Some(25), GapKind::Lost)], "nobody has the rest of it");
+    assert_eq!(reached(&copied_bases, &all_but(12), Some(&far)), [(hours_ago(50), hours_ago(45)), (hours_ago(20), hours_ago(10))]);
 }
 
 #[test]

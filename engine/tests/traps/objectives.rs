@@ -1,12 +1,14 @@
 //! Objectives, dependencies and strategies: O1 to O5, and rows 3, 4, 5, 6, 7, 8.
 
-use crate::world::{EAST, WEST, World, ago, id, operation_id};
+use crate::world::{Book, EAST, WEST, World, ago, id, operation_id};
 use engine::{
+    backups::{BackupType, ProofLevel, ProofResult, Rung, Trigger, ledger::BackupEvent},
     dependencies::{Graph, affected_by, effective_tiers, waves},
     estate::{Estate, Replication},
     failover::{Measured, Operation, OperationKind, Stamp, State},
     findings::{Complaint, Objective},
-    id::ServiceId,
+    id::{BackupId, PolicyId, ProofId, ServiceId},
+    journal::{Actor, Event},
     objectives::{self, Verdict, assess},
     time::Span,
 };
@@ -214,6 +216,72 @@ fn x8_achieved_is_empty_until_measured_and_zero_is_a_result() {
     let after = assess(&world.picture(), &id("user-database")).unwrap();
     assert_eq!((after.rto.verdict, after.rpo.verdict), (Verdict::Met, Verdict::Met));
     assert_eq!(after.rpo.achieved.unwrap().value, Span::ZERO, "a perfect result is kept, not dropped as absent");
+}
+
+#[test]
+fn row_28_a_restore_measures_what_nothing_moves_and_counts_until_its_proof_expires() {
+    let mut world = World::healthy();
+    let text = r#"
+name = "b"
+[[service]]
+id = "archive"
+tier = 3
+rto = "10m"
+rpo = "24h"
+mtpd = "30d"
+data_class = "internal"
+depends_on = []
+[[backup_policy]]
+id = "nightly"
+service = "archive"
+type = "full"
+source = { by = "reported" }
+schedule = "0 0 * * *"
+retention = "7d"
+destinations = ["near"]
+[backup_policy.verification]
+level = "boots"
+every = "1d"
+valid_for = "2d"
+"#;
+    let estate = Estate::from_toml(text).unwrap();
+    let policy: PolicyId = id("nightly");
+    world.estate.services.extend(estate.services);
+    world.estate.backup_policies.extend(estate.backup_policies);
+    let service: ServiceId = id("archive");
+    let of = |world: &World| assess(&world.picture(), &service).unwrap();
+    assert_eq!((of(&world).rto.verdict, of(&world).rpo.verdict), (Verdict::NotProven, Verdict::NotProven), "declared, and never done");
+    let backup = BackupId(uuid::Uuid::from_u128(1));
+    let rung = |level| Rung { level, took: Span::from_secs(1), said: "seen".to_owned() };
+    let mut book = Book::default();
+    let proof = ProofId(uuid::Uuid::from_u128(2));
+    let result = ProofResult {
+        rungs: vec![rung(ProofLevel::Exists), rung(ProofLevel::Checksum), rung(ProofLevel::Readable), rung(ProofLevel::Boots)],
+        failure: None,
+        restore_took: Some(Span::from_mins(4)),
+        recovered_to: Some(ago(3 * 3600)),
+    };
+    for (what, at) in [
+        (BackupEvent::Started { kind: BackupType::Full, trigger: Trigger::Reported }, ago(7200)),
+        (BackupEvent::CopyStored { destination: id("near") }, ago(7100)),
+        (BackupEvent::Completed, ago(7100)),
+        (BackupEvent::ProofStarted { proof, from: id("near"), wanted: ProofLevel::Boots, reason: "due".to_owned() }, ago(3600)),
+        (BackupEvent::ProofEnded { proof, result }, ago(3300)),
+    ] {
+        book.write(&Actor::Lifeboat, &Event::Backup { policy: policy.clone(), id: backup, what: Box::new(what) }, at).unwrap();
+    }
+    world.records.backups = book.records.backups;
+    let restored = of(&world);
+    assert_eq!((restored.rto.verdict, restored.rpo.verdict), (Verdict::Met, Verdict::Met), "{restored:?}");
+    assert_eq!(restored.rto.achieved.unwrap().value, Span::from_mins(4));
+    assert_eq!(restored.rpo.achieved.unwrap().value, Span::from_mins(120), "what would have been lost when the restore began");
+    let service_of = |world: &mut World, rto: u64| world.estate.services.iter_mut().find(|one| one.id == service).unwrap().rto = Span::from_mins(rto);
+    service_of(&mut world, 3);
+    assert_eq!(of(&world).rto.verdict, Verdict::Breached);
+    service_of(&mut world, 10);
+    world.estate.backup_policies[0].verification.as_mut().unwrap().valid_for = Span::from_mins(5);
+    let expired = of(&world);
+    assert_eq!((expired.rto.verdict, expired.rpo.verdict), (Verdict::NotProven, Verdict::NotProven), "{expired:?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use engine::{
 };
 use std::time::{Duration, Instant};
 
-/// How long a standby that receives nothing must have replayed nothing either to have replayed all it has.
+/// How long a standby that receives nothing, and has received more than it has replayed, must have replayed nothing either to have
+/// replayed all it can: what is left is the beginning of a record, or is held back.
 const STANDS_STILL: Duration = Duration::from_secs(1);
 /// Each look reads the log of a node that is gone.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -48,7 +49,8 @@ impl Acting {
                 return Ok(Done { said, loss: Some(none) });
             }
             let stands_since = before.filter(|(at, _)| at == replayed).map_or_else(Instant::now, |(_, since)| since);
-            if streaming_from.is_some() || stands_since.elapsed() < STANDS_STILL {
+            let may_go_on = replayed < received && stands_since.elapsed() < STANDS_STILL;
+            if streaming_from.is_some() || may_go_on {
                 before = Some((*replayed, stands_since));
                 tokio::time::sleep(BETWEEN_LOOKS).await;
                 continue;

@@ -42,7 +42,7 @@ async fn the_log_after_a_full_backup_is_replayed_onto_it_to_its_very_end() {
     let (bases, stretches) = (ledger.of(&id::<PolicyId>(WHOLE)), ledger.of(&id::<PolicyId>(LOG)));
     let window = chain::up_to(bases, stretches, third.id).unwrap();
     assert_eq!((window.base.id, window.wal.iter().map(|backup| backup.id).collect::<Vec<_>>()), (base.id, vec![second.id, third.id]));
-    assert_eq!(chain::gaps(stretches), []);
+    assert_eq!(chain::gaps(stretches, None, false), []);
 
     let result = server.prove(&third, "backups-us-west-2").await;
     assert_eq!((result.reached(), &result.failure), (Some(ProofLevel::Answers), &None));
