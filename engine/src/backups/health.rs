@@ -249,6 +249,11 @@ pub fn to_prove(policy: &BackupPolicy, backups: &[Arc<Backup>], now: Instant) ->
     }
     let tried = backups.iter().flat_map(|backup| &backup.proofs).map(|proof| proof.started_at).max();
     let newest = backups.iter().rev().find(|backup| backup.is_good())?;
-    let is_due = tried.is_none_or(|tried| tried + verification.every.as_delta() <= now);
+    // A damaged copy leaves the others to be looked at, and nobody waits for the next turn to know whether one is left.
+    let damaged = newest.damaged();
+    let untried =
+        |id: &DestinationId| newest.copies.get(id).is_some_and(BackupCopy::is_stored) && !newest.proofs.iter().any(|proof| proof.destination == *id);
+    let in_doubt = !damaged.is_empty() && !newest.is_restorable() && policy.destinations.iter().any(untried);
+    let is_due = in_doubt || tried.is_none_or(|tried| tried + verification.every.as_delta() <= now);
     is_due.then_some(newest.id)
 }

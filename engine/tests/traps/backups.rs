@@ -220,6 +220,13 @@ fn b12_a_proof_grows_old_and_the_next_one_is_due_in_time() {
     assert_eq!(health::to_prove(&verified, &proven(23), now()), None);
     assert_eq!(health::to_prove(&verified, &proven(25), now()), Some(number(2)), "the newest good one");
     assert_eq!(health::to_prove(&policy(""), &proven(99), now()), None, "nothing is declared");
+    // One copy is damaged, and nobody has tried the other one: that is not put off.
+    let mut doubtful = done(1, 1);
+    doubtful.copies.insert(id("far"), BackupCopy::Stored { at: now() });
+    doubtful.proofs.push(proof(&rungs[..1], Some((ProofLevel::Checksum, Fault::Backup)), hours_ago(0)));
+    let doubtful = shared(vec![doubtful]);
+    assert_eq!(health::to_prove(&verified, &doubtful, now()), Some(number(1)));
+    assert_eq!(health::next_to_prove(&verified, &doubtful, &doubtful[0]), Some(id("far")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
 };
 use engine::{
     backups::{BackupCopy, BackupState, Fault, ProofLevel, Proven},
-    findings::{Complaint, Severity},
+    findings::{Complaint, Finding, Severity},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +57,7 @@ async fn a_copy_that_was_truncated_changed_in_one_bit_or_deleted_is_not_proven_a
     let server = Server::start(&lab, |_| ()).await;
     let backup = server.back_up(WHOLE).await;
     assert_eq!(server.proven(&backup, 1).await.failure, None);
+    assert_eq!(server.prove(&backup, "backups-us-west-2").await.reached(), Some(ProofLevel::Answers));
     let base = server.copy(&backup, "backups-us-east-1").join("base.tar.zst");
     let whole = std::fs::read(&base).unwrap();
 
@@ -75,17 +76,25 @@ async fn a_copy_that_was_truncated_changed_in_one_bit_or_deleted_is_not_proven_a
         let failure = server.prove(&backup, "backups-us-east-1").await.failure.unwrap();
         assert_eq!((failure.level, failure.fault), (level, Fault::Backup), "{failure:?}");
         assert!(failure.why.contains(says), "{failure:?}");
-        assert!(matches!(server.backup(WHOLE, backup.id).unwrap().proven(), Proven::Failed { .. }), "verified became failed");
+        assert!(server.backup(WHOLE, backup.id).unwrap().is_restorable(), "the other copy was restored");
         let told = server.findings(WHOLE);
-        assert!(
-            told.iter().any(|finding| finding.severity == Severity::Lost && matches!(finding.complaint, Complaint::ProofFailed { .. })),
-            "{told:#?}"
-        );
+        let names_it = |finding: &Finding| match &finding.complaint {
+            Complaint::CopyDamaged { destination, .. } | Complaint::CopyMissing { destination, .. } => destination.as_str() == "backups-us-east-1",
+            _ => false,
+        };
+        assert!(told.iter().any(|finding| finding.severity == Severity::Act && names_it(finding)), "{told:#?}");
         std::fs::write(&base, &whole).unwrap();
         assert_eq!(server.prove(&backup, "backups-us-east-1").await.failure, None, "whole again");
     }
-    // The other copy was never touched, and is proven by itself.
-    assert_eq!(server.prove(&backup, "backups-us-west-2").await.reached(), Some(ProofLevel::Answers));
+    // One damaged copy is one copy less; two are the end of the backup.
+    for (destination, is_left) in [("backups-us-east-1", true), ("backups-us-west-2", false)] {
+        std::fs::write(server.copy(&backup, destination).join("base.tar.zst"), &changed).unwrap();
+        assert_eq!(server.prove(&backup, destination).await.failure.unwrap().level, ProofLevel::Checksum);
+        assert_eq!(server.backup(WHOLE, backup.id).unwrap().is_restorable(), is_left, "after {destination}");
+    }
+    assert!(matches!(server.backup(WHOLE, backup.id).unwrap().proven(), Proven::Failed { .. }), "verified became failed");
+    let told = server.findings(WHOLE);
+    assert!(told.iter().any(|finding| finding.severity == Severity::Lost && matches!(finding.complaint, Complaint::ProofFailed { .. })), "{told:#?}");
     assert_eq!(server.left_at_work(), Vec::<String>::new());
 }
 
