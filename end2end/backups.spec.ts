@@ -47,23 +47,34 @@ test("a backup is started, copied and restored, a damaged copy is found, and a w
   await olga.waitForURL(/\?at=/);
   await expect(olga.locator(".found")).toContainText(/holds everything up to .* and was restored/);
   await olga.goto(`/backups/${POLICY}?at=2020-01-01T00:00`);
-  await expect(olga.locator(".found")).toContainText("No backup from before");
+  await expect(olga.locator(".found")).toContainText("There is no whole backup from before");
   await olga.goto(`/backups/${POLICY}?at=yesterday`);
   await expect(olga.getByRole("alert")).toContainText("“yesterday” is no moment");
 
-  // One bit of one copy.
-  const folder = join(lab.folder, "backups", "us-west-2", POLICY);
-  const file = join(folder, readdirSync(folder)[0] ?? "", "base.tar.zst");
-  const bytes = readFileSync(file);
-  const middle = bytes.length >> 1;
-  bytes[middle] = (bytes[middle] ?? 0) ^ 1;
-  writeFileSync(file, bytes);
-  await olga.goto(`/backups/${POLICY}`);
-  await olga.locator("summary", { hasText: "Prove or hold a backup" }).click();
-  await olga.locator("#reason-to-prove").fill("an audit");
-  await olga.getByRole("button", { name: "Prove it by restoring" }).click();
+  // What can be restored is drawn, for all copies together and for each.
+  await expect(olga.locator(".window .rows li")).toHaveCount(3);
+  // One bit of the copy that was not looked at yet, then one of the other.
+  const damage = (region: string) => {
+    const folder = join(lab.folder, "backups", region, POLICY);
+    const file = join(folder, readdirSync(folder)[0] ?? "", "base.tar.zst");
+    const bytes = readFileSync(file);
+    const middle = bytes.length >> 1;
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+  };
+  const prove = async () => {
+    await olga.goto(`/backups/${POLICY}`);
+    await olga.locator("summary", { hasText: "Prove or hold a backup" }).click();
+    await olga.locator("#reason-to-prove").fill("an audit");
+    await olga.getByRole("button", { name: "Prove it by restoring" }).click();
+  };
+  damage("us-west-2");
+  await prove();
+  await shows(olga, javaScriptEnabled, /DAMAGED: base\.tar\.zst has the SHA-256/);
+  await expect(olga.locator(".headline")).toHaveClass(/act/);
+  damage("us-east-1");
+  await prove();
   await shows(olga, javaScriptEnabled, /CANNOT BE RESTORED/);
-  await shows(olga, javaScriptEnabled, /base\.tar\.zst has the SHA-256/);
   await expect(olga.locator(".headline")).toHaveClass(/lost/);
   await olga.goto("/");
   await expect(olga.getByRole("main")).toContainText(/CANNOT BE RESTORED/);

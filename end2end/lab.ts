@@ -156,8 +156,13 @@ export class Lab {
   }
 
   /** Runs a statement on a node as its superuser, through the socket on its host. */
-  async sql(node: string, statement: string): Promise<string> {
-    const login = ["-h", join(this.folder, "sockets", node), "-U", "postgres", "-d", "postgres", "-XAtc", statement];
+  async sql(node: string, statement: string): Promise<string> { return this.sqlIn("postgres", node, statement); }
+  async sqlIn(database: string, node: string, statement: string): Promise<string> {
+    return this.sqlAt(join(this.folder, "sockets", node), "postgres", database, statement);
+  }
+  /** The same on any server that has its socket in that folder. */
+  async sqlAt(socket: string, user: string, database: string, statement: string): Promise<string> {
+    const login = ["-h", socket, "-U", user, "-d", database, "-v", "ON_ERROR_STOP=1", "-XAtc", statement];
     return (await promisify(execFile)(psql(), login, { timeout: 10_000 })).stdout.trim();
   }
 

@@ -6,8 +6,10 @@ mod jobs;
 mod list;
 mod page;
 mod proofs;
+pub mod restore;
 pub mod view;
 mod window;
 
 pub use list::BackupsPage;
 pub use page::PolicyPage;
+pub use restore::RestorePage;

@@ -5,7 +5,7 @@
 //! the network nor need it. The server has them all at once. `.ci/site.mjs` makes the files.
 
 use crate::{
-    backups::{BackupsPage, PolicyPage},
+    backups::{BackupsPage, PolicyPage, RestorePage},
     databases::{DatabasePage, DatabasesPage, PlanPage},
     failover::{DecisionsPage, EvacuationPage, FailoverPage, FailoverServicePage, MovePage},
     journal::JournalPage,
@@ -78,7 +78,7 @@ macro_rules! chunks {
 
 chunks! {
     overview at [""] => OverviewPage;
-    moves at ["failover", "evacuate", _] | ["failover" | "databases", _, "plan"] => MovePage, EvacuationPage, PlanPage;
+    moves at ["failover", "evacuate", _] | ["failover" | "databases" | "backups", _, "plan"] => MovePage, EvacuationPage, PlanPage, RestorePage;
     operations at ["operations", ..] => OperationsPage, OperationPage, ReceiptPage;
     decisions at ["failover", "decisions"] => DecisionsPage;
     failover at ["failover", ..] => FailoverPage, FailoverServicePage;

@@ -5,7 +5,7 @@ use crate::{fault::Fault, session::Viewer};
 use async_trait::async_trait;
 use engine::{
     backups::ledger::BackupCommand,
-    failover::{Mode, OperationKind},
+    failover::{Mode, OperationKind, restore::RestoreWish},
     history::{Mark, Period, Proposal, Replay, Track},
     id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, ServiceId},
     journal::{Entry, Subject},
@@ -48,6 +48,14 @@ pub enum Wish {
         plan_hash: String,
         reason: String,
         accept_loss: bool,
+        override_blockers: bool,
+    },
+    /// Restore a backup into a new folder.
+    RequestRestore {
+        id: OperationId,
+        wish: RestoreWish,
+        plan_hash: String,
+        reason: String,
         override_blockers: bool,
     },
     Approve {

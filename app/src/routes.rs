@@ -37,6 +37,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/databases/:cluster/plan") view=moves::Page::PlanPage ssr=SsrMode::Async/>
                     <Route path=path!("/backups") view=backups::Page::BackupsPage ssr=SsrMode::Async/>
                     <Route path=path!("/backups/:policy") view=backups::Page::PolicyPage ssr=SsrMode::Async/>
+                    <Route path=path!("/backups/:policy/plan") view=moves::Page::RestorePage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=operations::Page::OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=operations::Page::OperationPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation/receipt") view=operations::Page::ReceiptPage ssr=SsrMode::Async/>

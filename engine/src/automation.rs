@@ -211,6 +211,8 @@ fn is_declared(survey: &Survey, scope: &Scope) -> bool {
         Scope::Service(id) => survey.service(id).is_some_and(|service| service.traffic.is_some()),
         Scope::Cluster(id) => survey.picture.estate.cluster(id).is_some(),
         Scope::Region(id) => survey.picture.estate.region(id).is_some(),
+        // Nothing is restored by itself.
+        Scope::Backup(_) => false,
     }
 }
 
@@ -222,7 +224,7 @@ fn is_over(survey: &Survey, scope: &Scope) -> bool {
             plan.as_ref().and_then(Plan::evacuation).is_some_and(|change| change.waves.is_empty() && change.staying.is_empty())
         }
         Scope::Region(id) => survey.picture.answers_in(id),
-        Scope::Service(_) | Scope::Cluster(_) => survey.picture.is_well(scope),
+        Scope::Service(_) | Scope::Cluster(_) | Scope::Backup(_) => survey.picture.is_well(scope),
     }
 }
 
@@ -257,7 +259,7 @@ fn in_full(survey: &Survey, plan: Plan) -> Plan {
     let service = match &plan.change {
         Change::Traffic(change) => Some(&change.service),
         Change::Database(change) => survey.picture.estate.cluster(&change.cluster).map(|cluster| &cluster.service),
-        Change::Evacuation(_) => None,
+        Change::Evacuation(_) | Change::Restore(_) => None,
     };
     match service.map(|service| survey.affected_by(service)) {
         Some(affected) => Plan { affected, ..plan },

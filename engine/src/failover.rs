@@ -1,5 +1,5 @@
 //! Operations: what moves the writes of a cluster or the clients of a service, from the request to the proof. A plan (`plan`,
-//! made by `planning`, `traffic` and `evacuation`) says what would be done, the state machine (`next`) what may happen to it, and the
+//! made by `planning`, `traffic`, `evacuation` and `restore`) says what would be done, the state machine (`next`) what may happen to it, and the
 //! record below what did happen.
 
 use crate::{
@@ -21,12 +21,13 @@ mod monitoring;
 pub mod next;
 pub mod plan;
 pub mod planning;
+pub mod restore;
 mod step;
 pub mod traffic;
 
 pub use blocker::Blocker;
 pub use next::{Illegal, Moment, State};
-pub use plan::{Change, DatabaseChange, EvacuationChange, Mode, OperationKind, Plan, TrafficChange};
+pub use plan::{Change, DatabaseChange, EvacuationChange, Mode, OperationKind, Plan, RestoreChange, TrafficChange};
 pub use step::{Action, FenceMeans, HookMoment, OnFailure, Step};
 
 /// Who did something, when and why.
@@ -129,7 +130,7 @@ impl Operation {
     pub fn passed_promotion(&self) -> bool {
         let is_last_send = |to: &BTreeSet<RegionId>| self.plan.traffic().is_some_and(|change| change.to == *to);
         let has_no_way_back = |action: &Action| match action {
-            Action::Promote { .. } | Action::AskPatroni { .. } => true,
+            Action::Promote { .. } | Action::AskPatroni { .. } | Action::PromoteRestored { .. } => true,
             Action::Fence { by, .. } => by.ends_the_node(),
             Action::MoveWave { .. } => self.mode() != Mode::Test,
             Action::SendClients { to, .. } => self.mode() == Mode::Emergency && is_last_send(to),
@@ -207,8 +208,13 @@ impl Operation {
         let runs = |at: &usize| {
             self.state == State::Running && self.escalated.is_none() && self.steps.get(*at).is_some_and(|record| record.state == StepState::Running)
         };
-        let step = self.plan.steps.iter().position(|step| matches!(step.action, Action::AwaitCommit { .. })).filter(runs)?;
-        let Action::AwaitCommit { window, then, .. } = self.plan.steps.get(step)?.action else { return None };
+        let awaited = |action: &Action| match action {
+            Action::AwaitCommit { window, then, .. } => Some((*window, *then)),
+            Action::AwaitInspection { window, .. } => Some((*window, AtEnd::RollBack)),
+            _ => None,
+        };
+        let step = self.plan.steps.iter().position(|step| awaited(&step.action).is_some()).filter(runs)?;
+        let (window, then) = awaited(&self.plan.steps.get(step)?.action)?;
         let proven = self.steps[..step].iter().filter_map(|record| record.ended_at).max().or(self.started_at)?;
         Some(Awaited { step, until: proven + window.as_delta(), then })
     }

@@ -115,13 +115,15 @@ impl AccountName {
 }
 
 /// What an operation, a decision or a restraint is about. Written `cluster/user-database`, `service/api-gateway`,
-/// `region/us-east-1`.
+/// `region/us-east-1`, `backup/user-database-daily`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Scope {
     Cluster(ClusterId),
     Service(ServiceId),
     Region(RegionId),
+    /// The backups of a policy, which are restored.
+    Backup(PolicyId),
 }
 
 impl Scope {
@@ -131,24 +133,25 @@ impl Scope {
             Scope::Cluster(id) => id.as_str(),
             Scope::Service(id) => id.as_str(),
             Scope::Region(id) => id.as_str(),
+            Scope::Backup(id) => id.as_str(),
         }
     }
     pub fn service(&self) -> Option<&ServiceId> {
         match self {
             Scope::Service(id) => Some(id),
-            Scope::Cluster(_) | Scope::Region(_) => None,
+            Scope::Cluster(_) | Scope::Region(_) | Scope::Backup(_) => None,
         }
     }
     pub fn cluster(&self) -> Option<&ClusterId> {
         match self {
             Scope::Cluster(id) => Some(id),
-            Scope::Service(_) | Scope::Region(_) => None,
+            Scope::Service(_) | Scope::Region(_) | Scope::Backup(_) => None,
         }
     }
     pub fn region(&self) -> Option<&RegionId> {
         match self {
             Scope::Region(id) => Some(id),
-            Scope::Service(_) | Scope::Cluster(_) => None,
+            Scope::Service(_) | Scope::Cluster(_) | Scope::Backup(_) => None,
         }
     }
 }
@@ -158,6 +161,7 @@ impl fmt::Display for Scope {
             Scope::Cluster(id) => write!(f, "cluster/{id}"),
             Scope::Service(id) => write!(f, "service/{id}"),
             Scope::Region(id) => write!(f, "region/{id}"),
+            Scope::Backup(id) => write!(f, "backup/{id}"),
         }
     }
 }
@@ -168,6 +172,7 @@ impl FromStr for Scope {
             Some(("cluster", id)) => id.parse().map(Scope::Cluster),
             Some(("service", id)) => id.parse().map(Scope::Service),
             Some(("region", id)) => id.parse().map(Scope::Region),
+            Some(("backup", id)) => id.parse().map(Scope::Backup),
             _ => Err(IdError::NotAScope(text.chars().take(80).collect())),
         }
     }

@@ -39,7 +39,7 @@ impl Look {
                     || declared.get_or_init(|| picture.estate.services.iter().map(|service| &service.id).collect::<HashSet<_>>()).contains(id);
                 looked.contains(id) || (self.platform && !is_declared())
             }
-            (Scope::Cluster(_) | Scope::Region(_), _) => self.platform,
+            (Scope::Cluster(_) | Scope::Region(_) | Scope::Backup(_), _) => self.platform,
         }
     }
 }

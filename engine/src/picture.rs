@@ -5,7 +5,7 @@ use crate::{
     abilities::{Abilities, FenceCommand},
     automation,
     backups::{
-        health::{self as backup_health, Standing as BackupStanding},
+        health::{self as backup_health, Freshness, Standing as BackupStanding},
         sights::BackupSights,
     },
     databases::{ClusterView, Exclusion, NodeView, Protection},
@@ -14,6 +14,7 @@ use crate::{
     failover::{
         Blocker, Change, Mode, Operation, OperationKind, Plan, State, evacuation,
         planning::{self, Facts},
+        restore::{self, RestoreWish},
         traffic,
     },
     findings::{self, Finding},
@@ -185,6 +186,8 @@ impl Picture {
         match scope {
             Scope::Cluster(id) => self.is_cluster_settled(id),
             Scope::Service(id) => self.estate.service(id).is_some_and(|service| self.is_service_settled(&Survey::of(self), service)),
+            // What lies in a destination does not change by itself.
+            Scope::Backup(_) => true,
             // An evacuation takes in all there is.
             Scope::Region(_) => {
                 let (survey, services) = (Survey::of(self), self.estate.services.iter());
@@ -247,7 +250,7 @@ impl Picture {
             OperationKind::Failover => Some(planning::failover(facts, node)),
             OperationKind::Rejoin => Some(planning::rejoin(facts, node?)),
             OperationKind::Reroute => Some(planning::reroute(facts)),
-            OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => None,
+            OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation | OperationKind::Restore => None,
         })
     }
     fn with_facts(&self, cluster: &ClusterId, plan: impl FnOnce(Facts<'_>) -> Option<Plan>) -> Option<Plan> {
@@ -301,10 +304,15 @@ impl Picture {
         evacuation::plan(self, region, mode).map(|plan| self.under_rules(plan))
     }
 
+    /// The plan that restores a backup into a new folder. `None` where there is no such backup.
+    pub fn restore_plan(&self, wish: &RestoreWish) -> Option<Plan> {
+        restore::plan(self, wish).map(|plan| self.under_rules(plan))
+    }
+
     /// The plan with the rules that stand in its way whatever it does: master switch, blackout windows, stopped tests.
     pub(crate) fn under_rules(&self, mut plan: Plan) -> Plan {
         let mode = plan.mode();
-        let moves = plan.kind != OperationKind::Rejoin && mode != Mode::Test;
+        let moves = !matches!(plan.kind, OperationKind::Rejoin | OperationKind::Restore) && mode != Mode::Test;
         if let Some(held) = self.records.held(&Restraint::MasterSwitch, self.now).filter(|_| moves) {
             plan.blockers.push(Blocker::MasterSwitchOff { by: held.by.to_string(), since: held.since, reason: held.reason.clone() });
         }
@@ -337,6 +345,7 @@ impl Picture {
                 Some(if operation.parent.is_some() { plan.into_part() } else { plan })
             }
             Change::Evacuation(change) => self.evacuation_plan(&change.region, change.mode),
+            Change::Restore(change) => self.restore_plan(&change.wish()),
         }
     }
 
@@ -361,6 +370,7 @@ impl Picture {
                 let mut healths = healths(&self.estate, &self.observed, id).peekable();
                 healths.peek().is_some() && healths.all(|health| health == Health::Ok)
             }
+            Scope::Backup(id) => self.estate.backup_policy(id).is_some_and(|policy| self.backups_stand(policy).freshness == Freshness::Ok),
         }
     }
     /// Whether a service is known to be well wherever its clients are sent; without traffic, wherever it is probed.

@@ -22,12 +22,13 @@ use engine::{
         sights::{BackupSights, Progress, Stage},
     },
     estate::{BackupPolicy, BackupSource, Estate},
-    id::{BackupId, ClusterId, DestinationId, PolicyId, ProofId},
+    id::{BackupId, ClusterId, DestinationId, OperationId, PolicyId, ProofId},
     journal::{Actor, Event},
     picture::Picture,
     time::Span,
 };
 use login::PgLogin;
+use restore::Place;
 use source::{AnySource, Machine, pg_basebackup::PgBasebackup, pg_dump::PgDump, pg_receivewal::PgReceivewal};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,9 +38,11 @@ use std::{
 use tokio::{sync::mpsc::Sender, task::JoinHandle, time::MissedTickBehavior};
 use work::Work;
 
+mod fetch;
 mod job;
 mod login;
 mod proof;
+mod restore;
 mod scratch;
 mod source;
 mod tidy;
@@ -58,13 +61,15 @@ const JOBS_AT_ONCE: usize = 2;
 /// Proofs unpack whole databases: one at a time.
 const PROOFS_AT_ONCE: usize = 1;
 
-/// What jobs, proofs and the tidying share.
-struct Backups {
+/// What jobs, proofs, restores and the tidying share.
+pub struct Backups {
     desk: Arc<Desk>,
     nodes: BTreeMap<(ClusterId, engine::id::NodeId), Address>,
     sources: BTreeMap<PolicyId, Result<AnySource, String>>,
     destinations: BTreeMap<DestinationId, Result<Destination, String>>,
     work: Work,
+    /// Where backups are restored to; absent where nowhere.
+    restores: Option<Result<Place, String>>,
     sightings: Sender<Sighting>,
     sights: Mutex<BackupSights>,
     /// What this process is at; the journal knows what runs, and not by whom.
@@ -80,11 +85,11 @@ enum AtWork {
     Copies,
 }
 
-/// Starts everything about backups. What is returned is its task, which ends only where it has failed.
+/// Starts everything about backups. What is returned is what restores them, and the task, which ends only where it has failed.
 ///
 /// # Errors
 /// Where the work folder cannot be used.
-pub fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, watching: &Watching) -> anyhow::Result<JoinHandle<()>> {
+pub fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, watching: &Watching) -> anyhow::Result<(Arc<Backups>, JoinHandle<()>)> {
     let estate = desk.estate().clone();
     let run_as = config.backups.identity()?;
     let root = config.backups.work.clone().unwrap_or_else(|| config.data.join("backups"));
@@ -93,12 +98,14 @@ pub fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, watchi
         sources: sources(config, &estate),
         destinations: destinations(config, &estate),
         work: Work::open(root, run_as).context("backups cannot be made")?,
+        restores: config.backups.restores.clone().map(|root| Place::new(root, run_as).map_err(|error| format!("{error:#}"))),
         desk,
         sightings: watching.sightings.clone(),
         sights: Mutex::default(),
         at_work: Mutex::default(),
     });
-    Ok(tokio::spawn(backups.run()))
+    let task = tokio::spawn(backups.clone().run());
+    Ok((backups, task))
 }
 
 /// What cannot be set up is told as what keeps jobs from running: it must not keep the rest of the product from it.
@@ -422,6 +429,7 @@ impl Backups {
             }
         }
         self.seen(|sights| (sights.troubles, sights.tools) = (troubles, tools));
+        self.look_at_restores();
     }
 
     fn source(&self, policy: &PolicyId) -> anyhow::Result<&AnySource> {
@@ -448,6 +456,13 @@ impl Backups {
         self.seen(|sights| {
             let since = sights.progress.get(&id).filter(|known| known.stage == stage).map_or(now, |known| known.since);
             sights.progress.insert(id, Progress { stage, bytes, total, since });
+        });
+    }
+    fn restoring_at(&self, id: OperationId, stage: Stage, bytes: u64, total: Option<u64>) {
+        let now = chrono::Utc::now();
+        self.seen(|sights| {
+            let since = sights.restoring.get(&id).filter(|known| known.stage == stage).map_or(now, |known| known.since);
+            sights.restoring.insert(id, Progress { stage, bytes, total, since });
         });
     }
     async fn publish(&self) {

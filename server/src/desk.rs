@@ -322,6 +322,10 @@ impl Desk {
                 let missing = || Fault::NotFound { what: "region".to_owned(), id: region.to_string() };
                 Ok(Some(picture.evacuation_plan(region, *mode).ok_or_else(missing)?))
             }
+            Wish::RequestRestore { wish, .. } => {
+                let missing = || Fault::NotFound { what: "backup".to_owned(), id: wish.backup.to_string() };
+                Ok(Some(picture.restore_plan(wish).ok_or_else(missing)?))
+            }
             Wish::Approve { operation, .. } => {
                 let operation =
                     picture.operation(operation).ok_or_else(|| Fault::NotFound { what: "operation".to_owned(), id: operation.to_string() })?;
@@ -424,6 +428,9 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
         }
         Wish::RequestEvacuation { id, plan_hash, reason, accept_loss, override_blockers, .. } => {
             Command::RequestOperation { id, plan: made?, shown_hash: plan_hash, reason, accept_loss, override_blockers }
+        }
+        Wish::RequestRestore { id, plan_hash, reason, override_blockers, .. } => {
+            Command::RequestOperation { id, plan: made?, shown_hash: plan_hash, reason, accept_loss: false, override_blockers }
         }
         Wish::Approve { operation, plan_hash, accept_loss, reason } => {
             Command::Approve { operation, shown_hash: plan_hash, plan_now: made?, accept_loss, reason }

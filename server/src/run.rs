@@ -1,7 +1,7 @@
 //! Carries out operations. Each step is journalled before it acts and after what it did was seen; a server that was
 //! killed in between looks at the world first and goes on, or stands in doubt and says why.
 
-use crate::{connections::Connections, desk::Desk};
+use crate::{backups::Backups, connections::Connections, desk::Desk};
 use act::Acting;
 use engine::{
     failover::{Operation, State},
@@ -35,11 +35,11 @@ pub use crash::CrashAt;
 use needs::{Hands, Ledger};
 
 /// Starts the executor: it takes up what was running when the server stopped, and everything that is approved from now on.
-/// What is returned is its task, which ends only where it has failed. At a read-only desk it carries nothing out.
-pub fn start(desk: Arc<Desk>, connections: Arc<Connections>, crash_at: Option<CrashAt>) -> JoinHandle<()> {
+/// `backups` restores what is to be restored. What is returned is its task, which ends only where it has failed. At a read-only desk it carries nothing out.
+pub fn start(desk: Arc<Desk>, connections: Arc<Connections>, backups: Option<Arc<Backups>>, crash_at: Option<CrashAt>) -> JoinHandle<()> {
     leftovers::keep_ending(desk.clone(), connections.clone());
     let ledger = desk.clone();
-    tokio::spawn(carry_out(ledger, move || Acting::new(desk.clone(), connections.clone()), crash_at))
+    tokio::spawn(carry_out(ledger, move || Acting::new(desk.clone(), connections.clone(), backups.clone()), crash_at))
 }
 
 /// Carries out whatever `ledger` says is running or approved, each operation with `hands` of its own. Ends only with the ledger.

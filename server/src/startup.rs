@@ -76,11 +76,11 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
         apart.run(async move { watch::start(desk, connections, &beats).await }).await?
     };
     let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
-    let backing_up = backups::start(desk.clone(), &config, &connections, &watching)?;
+    let (backups, backing_up) = backups::start(desk.clone(), &config, &connections, &watching)?;
     let judging = watching.judging;
     let executing = {
         let desk = desk.clone();
-        apart.run(async move { Ok(run::start(desk, connections, crash_at)) }).await?
+        apart.run(async move { Ok(run::start(desk, connections, Some(backups), crash_at)) }).await?
     };
     status::answer(desk.clone(), &config.data)?;
     keep_house(desk.clone());

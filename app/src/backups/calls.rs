@@ -1,8 +1,12 @@
 //! What the backup pages ask of the server.
 
-use super::view::{Listing, PolicyView};
+use super::{
+    restore::view::RestorePage,
+    view::{Listing, PolicyView},
+};
 use crate::fault::Fault;
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "ssr")]
 use crate::{
@@ -12,8 +16,56 @@ use crate::{
 #[cfg(feature = "ssr")]
 use engine::{
     backups::ledger::BackupCommand,
+    failover::restore::RestoreWish,
     id::{BackupId, PolicyId, ProofId},
 };
+
+/// What is to be restored, as an address or a form has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WishText {
+    pub policy: String,
+    pub backup: String,
+    /// Empty where no log is replayed.
+    #[serde(default)]
+    pub last: String,
+    pub from: String,
+    /// RFC 3339.
+    pub before: String,
+    pub folder: String,
+}
+
+#[cfg(feature = "ssr")]
+impl WishText {
+    /// # Errors
+    /// The field that cannot be read.
+    pub fn read(&self) -> Result<RestoreWish, Fault> {
+        let bad = |what: &str, value: &str| Fault::BadInput(format!("“{}” is no {what}", value.chars().take(40).collect::<String>()));
+        let last = (!self.last.is_empty()).then(|| self.last.parse().map_err(|_| bad("backup", &self.last))).transpose()?;
+        Ok(RestoreWish {
+            policy: self.policy.parse().map_err(|_| bad("backup policy", &self.policy))?,
+            backup: self.backup.parse().map_err(|_| bad("backup", &self.backup))?,
+            last,
+            from: self.from.parse().map_err(|_| bad("destination", &self.from))?,
+            before: moment(&self.before)?,
+            folder: self.folder.clone(),
+        })
+    }
+}
+
+/// The plan as it would be made now, with an operation id for the form.
+#[server(endpoint = "restore_plan")]
+pub async fn restore_plan(wish: WishText) -> Result<RestorePage, Fault> {
+    let (port, viewer) = (port()?, viewer()?);
+    let picture = port.look(&viewer).await?;
+    RestorePage::of(&picture, &viewer, &wish.read()?, port.new_id()).ok_or(Fault::NotFound { what: "backup".to_owned(), id: wish.backup })
+}
+
+/// The hash of that plan: only whether it is still the same.
+#[server(endpoint = "restore_plan_hash")]
+pub async fn restore_plan_hash(wish: WishText) -> Result<String, Fault> {
+    let picture = port()?.look(&viewer()?).await?;
+    picture.restore_plan(&wish.read()?).map(|plan| plan.hash()).ok_or(Fault::NotFound { what: "backup".to_owned(), id: wish.backup })
+}
 
 #[server(endpoint = "backups")]
 pub async fn backups() -> Result<Listing, Fault> {

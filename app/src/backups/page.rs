@@ -124,14 +124,23 @@ fn Reasons(reasons: Vec<Reason>, now: Instant) -> impl IntoView {
 fn Pick(wanted: Option<Wanted>, now: Instant) -> impl IntoView {
     let value = wanted.as_ref().map(|wanted| format!("{}T{}", date(wanted.at), clock(wanted.at).get(..5).unwrap_or_default()));
     let found = wanted.map(|wanted| match (wanted.backup, wanted.point) {
-        (Some(backup), Some(point)) => view! {
-            <p class="found">
-                "Backup "<code>{backup.short()}</code>" holds everything up to "<Moment at=point now/>
-                {wanted.proven.map(|at| view! { ", and was restored "<Age since=at now/>" ago" })}". What was committed between then and "<Moment at=wanted.at now/>" would be lost."
-            </p>
+        (Some(backup), Some(point)) => {
+            let proven = match wanted.proven {
+                Some(at) => view! { ", and was restored "<Age since=at now/>" ago. " }.settled(),
+                None => view! { ", and was "<strong>"never restored"</strong>". " }.settled(),
+            };
+            let lost = if point < wanted.at {
+                view! { "What was committed between then and "<Moment at=wanted.at now/>" would be lost." }.settled()
+            } else {
+                view! { "Nothing that was committed before would be lost." }.settled()
+            };
+            view! {
+                <p class="found">"Backup "<code>{backup.short()}</code>", with its log, holds everything up to "<Moment at=point now/>{proven}{lost}</p>
+                {wanted.href.map(|href| view! { <p><a class="button" href=href>"Look at the plan of this restore"</a></p> })}
+            }
+            .settled()
         }
-        .settled(),
-        _ => view! { <p class="found">"No backup from before "<Moment at=wanted.at now/>" was ever restored. Prove an older one, or choose a later moment."</p> }.settled(),
+        _ => view! { <p class="found">"There is no whole backup from before "<Moment at=wanted.at now/>". Choose a later moment."</p> }.settled(),
     });
     view! {
         <form method="get" class="pick">

@@ -1,7 +1,7 @@
 //! What the backup pages show.
 
 use super::window::Window;
-use crate::{session::Viewer, ui::state::Tone};
+use crate::{operations::words::restore_href, session::Viewer, ui::state::Tone};
 use engine::{
     access::Permission,
     backups::{
@@ -12,6 +12,7 @@ use engine::{
     },
     databases::bytes_in_words,
     estate::{BackupPolicy, BackupSource},
+    failover::restore::RestoreWish,
     findings::{self, About, Finding, Severity},
     id::{BackupId, PolicyId, ServiceId},
     picture::Picture,
@@ -169,6 +170,8 @@ pub struct Wanted {
     pub backup: Option<BackupId>,
     pub point: Option<Instant>,
     pub proven: Option<Instant>,
+    /// Where the plan of the restore is.
+    pub href: Option<String>,
 }
 
 /// A backup that nothing but its age keeps, or nothing at all.
@@ -254,21 +257,27 @@ fn freshness(freshness: Freshness) -> (Tone, &'static str) {
 
 fn at(picture: &Picture, backup: &Backup) -> At {
     match picture.observed.backups.progress.get(&backup.id) {
-        Some(Progress { stage, bytes, total, since }) => {
-            let did = match stage {
-                Stage::Reading => "reading".to_owned(),
-                Stage::Copying(to) => format!("copying to {to}"),
-                Stage::Fetching(from) => format!("fetching from {from}"),
-                Stage::Proving => "restoring".to_owned(),
-            };
-            let percent = total.filter(|total| *total > 0).map(|total| u8::try_from(bytes.saturating_mul(100) / total).unwrap_or(100).min(100));
-            let elapsed = Span::between(*since, picture.now).as_millis().max(1);
-            let rate = bytes.saturating_mul(1_000) / elapsed;
-            let much = if *bytes == 0 { String::new() } else { format!(", {} at {} a second", bytes_in_words(*bytes), bytes_in_words(rate)) };
-            At { says: format!("{did}{much}"), since: *since, percent }
-        }
+        Some(at) => progress(at, picture.now),
         None => At { says: "waiting for its turn".to_owned(), since: backup.started_at, percent: None },
     }
+}
+
+/// How far something has come, with its rate and, where its end is known, how long that takes at this rate.
+pub fn progress(at: &Progress, now: Instant) -> At {
+    let Progress { stage, bytes, total, since } = at;
+    let did = match stage {
+        Stage::Reading => "reading".to_owned(),
+        Stage::Copying(to) => format!("copying to {to}"),
+        Stage::Fetching(from) => format!("fetching from {from}"),
+        Stage::Proving => "restoring".to_owned(),
+    };
+    let percent = total.filter(|total| *total > 0).map(|total| u8::try_from(bytes.saturating_mul(100) / total).unwrap_or(100).min(100));
+    let elapsed = Span::between(*since, now).as_millis().max(1);
+    let rate = bytes.saturating_mul(1_000) / elapsed;
+    let left = total.filter(|_| rate > 0).map(|total| Span::from_secs(total.saturating_sub(*bytes) / rate));
+    let left = left.map(|left| format!(", {} left at this rate", left.rough())).unwrap_or_default();
+    let much = if *bytes == 0 { String::new() } else { format!(", {} at {} a second{left}", bytes_in_words(*bytes), bytes_in_words(rate)) };
+    At { says: format!("{did}{much}"), since: *since, percent }
 }
 
 impl Point {
@@ -340,7 +349,7 @@ impl PolicyView {
             proofs: proofs.into_iter().take(PROOFS_LISTED).map(|(backup, proof)| ProofLine::of(backup, proof)).collect(),
             window: Window::of(picture, policy),
             leaving: leaving(backups, &fates),
-            wanted: asked.map(|at| Wanted::of(backups, at)),
+            wanted: asked.map(|at| Wanted::of(picture, policy, at)),
             barred_keep: viewer.barred(Permission::KeepBackups),
             barred_prove: viewer.barred(Permission::Rehearse),
             new_id,
@@ -498,13 +507,18 @@ impl ProofLine {
 }
 
 impl Wanted {
-    fn of(backups: &[Arc<Backup>], at: Instant) -> Self {
-        let found = calendar::to_restore(backups, at);
-        let proven = found.and_then(|backup| match backup.proven() {
-            Proven::To { at, .. } => Some(at),
-            Proven::Not | Proven::Failed { .. } => None,
-        });
-        let point = found.and_then(|backup| backup.contents.as_ref()).and_then(|contents| contents.recoverable_to);
-        Self { at, backup: found.map(|backup| backup.id), point, proven }
+    fn of(picture: &Picture, policy: &BackupPolicy, at: Instant) -> Self {
+        let Some(wish) = RestoreWish::for_moment(picture, policy, at) else {
+            return Self { at, backup: None, point: None, proven: None, href: None };
+        };
+        let plan = picture.restore_plan(&wish);
+        let change = plan.as_ref().and_then(|plan| plan.restore());
+        Self {
+            at,
+            backup: Some(wish.backup),
+            point: change.and_then(|change| change.reaches),
+            proven: change.and_then(|change| change.proven),
+            href: Some(restore_href(&wish)),
+        }
     }
 }

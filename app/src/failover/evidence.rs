@@ -47,7 +47,7 @@ mod making {
             let wanted_endpoint = |service: &engine::estate::Service, region: &engine::id::RegionId| match scope {
                 Some(Scope::Service(id)) => service.id == *id,
                 Some(Scope::Region(id)) => region == id,
-                Some(Scope::Cluster(_)) => false,
+                Some(Scope::Cluster(_) | Scope::Backup(_)) => false,
                 None => service.traffic.is_some(),
             };
             let endpoints = endpoints.filter(|(service, at)| wanted_endpoint(service, &at.region)).map(|(service, at)| Self {
@@ -62,7 +62,7 @@ mod making {
             let wanted_node = |cluster: &engine::estate::Cluster, region: &engine::id::RegionId| match scope {
                 Some(Scope::Cluster(id)) => cluster.id == *id,
                 Some(Scope::Region(id)) => region == id,
-                Some(Scope::Service(_)) => false,
+                Some(Scope::Service(_) | Scope::Backup(_)) => false,
                 None => true,
             };
             let nodes = nodes.filter(|(cluster, node)| wanted_node(cluster, &node.region)).map(|(cluster, node)| Self {

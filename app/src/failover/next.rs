@@ -229,14 +229,14 @@ fn decided(scope: &Scope, decision: &Decision) -> Need {
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             let what = match scope {
                 Scope::Region(_) => format!("Decide about the evacuation of {name}: nothing there answers, and Lifeboat does nothing."),
-                Scope::Service(_) | Scope::Cluster(_) => format!("Decide about {name}: it fails, and Lifeboat does nothing."),
+                Scope::Service(_) | Scope::Cluster(_) | Scope::Backup(_) => format!("Decide about {name}: it fails, and Lifeboat does nothing."),
             };
             (Tone::Lost, what, format!("Held back: {first}{more}."))
         }
         Verdict::Recommend => {
             let what = match scope {
                 Scope::Region(_) => format!("Plan the evacuation of {name}: nothing there answers, and it is left to you."),
-                Scope::Service(_) | Scope::Cluster(_) => {
+                Scope::Service(_) | Scope::Cluster(_) | Scope::Backup(_) => {
                     format!("Plan a failover of {name}{target}: it fails, and the declared mode leaves it to you.")
                 }
             };
@@ -254,6 +254,7 @@ fn plan_href(scope: &Scope) -> String {
         Scope::Service(id) => words::traffic_plan_href(id, Mode::Emergency, std::iter::empty()),
         Scope::Cluster(id) => format!("/databases/{id}/plan?kind=failover"),
         Scope::Region(id) => words::evacuation_href(id, Mode::Emergency),
+        Scope::Backup(id) => format!("/backups/{id}"),
     }
 }
 

@@ -5,7 +5,7 @@ use super::words;
 use crate::session::Viewer;
 use engine::{
     access::Permission,
-    failover::{Mode, Moment, Operation, State, plan::people},
+    failover::{Mode, Moment, Operation, OperationKind, State, plan::people},
 };
 use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
@@ -106,7 +106,9 @@ fn does(verb: Verb, operation: &Operation) -> String {
         Verb::Close => format!("Close the {kind} as it is"),
         Verb::Skip => format!("Leave step {} out", operation.step_in_doubt().map_or(0, |step| step + 1)),
         Verb::Escalate => format!("Make the {kind} an emergency"),
+        Verb::Commit if kind == OperationKind::Restore => "I have looked at it: promote it".to_owned(),
         Verb::Commit => format!("Commit the {kind}"),
+        Verb::Abort if kind == OperationKind::Restore && operation.awaits_commit().is_some() => "Discard what was restored".to_owned(),
         Verb::Abort if operation.awaits_commit().is_some() => format!("Roll the {kind} back"),
         Verb::Abort => format!("Stop the {kind} after this step"),
         Verb::Acknowledge => format!("Acknowledge how the {kind} ended"),
@@ -123,7 +125,11 @@ fn note(verb: Verb, operation: &Operation) -> String {
         Verb::Close => "Lifeboat does nothing more. You vouch for the state of the world; say in the reason what you saw.",
         Verb::Skip => "The record will say that it was left out, by whom and why; it never counts as done. Resume the operation afterwards.",
         Verb::Escalate => "From then on errors of the side that is left stop it no more; each is recorded.",
+        Verb::Commit if operation.plan.kind == OperationKind::Restore => {
+            "It takes writes from then on, on a timeline of its own. Nobody is sent there by it."
+        }
         Verb::Commit => "It is final from then on. A way back is a move of its own.",
+        Verb::Abort if operation.plan.kind == OperationKind::Restore => "Its server is ended, and its folder removed. The backup stays.",
         Verb::Abort if operation.awaits_commit().is_some() => "Clients are sent back to where they were, at once.",
         Verb::Abort => "What can be undone is undone. Where clients were sent elsewhere for good, it stands IN DOUBT instead.",
         Verb::Acknowledge => "The cooldown ends, and Lifeboat may act by itself again.",

@@ -5,7 +5,7 @@
 #![allow(clippy::too_many_arguments)]
 
 use super::view::{Board, OperationPage};
-use crate::fault::Fault;
+use crate::{backups::calls::WishText, fault::Fault};
 use engine::failover::OperationKind;
 use leptos::prelude::*;
 
@@ -148,6 +148,19 @@ pub async fn request_evacuation(
     let region = region.parse().map_err(bad_input)?;
     let mode = mode.parse().map_err(Fault::BadInput)?;
     act(id, Wish::RequestEvacuation { id, region, mode, plan_hash, reason, accept_loss, override_blockers }).await
+}
+
+/// `wish` and `plan_hash` are what the confirmation page showed; `id` was made with the form.
+#[server(endpoint = "request_restore")]
+pub async fn request_restore(
+    id: String,
+    wish: WishText,
+    plan_hash: String,
+    reason: String,
+    #[server(default)] override_blockers: bool,
+) -> Result<(), Fault> {
+    let id = parsed(&id)?;
+    act(id, Wish::RequestRestore { id, wish: wish.read()?, plan_hash, reason, override_blockers }).await
 }
 
 /// Does it, and leads to the operation's page.

@@ -39,7 +39,7 @@ impl Clock {
             |wanted: fn(&Action) -> bool| plan.steps.iter().zip(&operation.steps).find(|(step, _)| wanted(&step.action)).map(|(_, record)| record);
         let closed = step(Action::begins_a_wait).and_then(|record| record.ended_at.or(record.started_at));
         let (from, counts_from) = match plan.kind {
-            OperationKind::Rejoin | OperationKind::Reroute => return None,
+            OperationKind::Rejoin | OperationKind::Reroute | OperationKind::Restore => return None,
             OperationKind::Switchover => (closed?, "since clients were cut off"),
             OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => match plan.outage_since {
                 _ if plan.mode() == Mode::Test => return None,
@@ -66,6 +66,7 @@ impl Clock {
                 Change::Database(_) => "Without writes",
                 Change::Traffic(_) => "Until clients are served again",
                 Change::Evacuation(_) => "Until everything is served elsewhere",
+                Change::Restore(_) => "Until it can be looked at",
             }
             .to_owned(),
             latest: if until.is_none() { latest(operation) } else { None },

@@ -96,6 +96,7 @@ pub fn about_href(scope: &Scope) -> String {
         Scope::Cluster(id) => format!("/databases/{id}"),
         Scope::Service(id) => format!("/failover/{id}"),
         Scope::Region(_) => "/failover".to_owned(),
+        Scope::Backup(id) => format!("/backups/{id}"),
     }
 }
 

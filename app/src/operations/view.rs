@@ -10,9 +10,10 @@ use super::{
     words,
 };
 use crate::{
+    backups,
     overview::view::{trouble_where_it_went, well_or},
     session::Viewer,
-    ui::state::Tone,
+    ui::{state::Tone, time::clock},
 };
 use engine::{
     estate::AtEnd,
@@ -114,6 +115,10 @@ pub struct CommitRow {
 impl CommitRow {
     fn of(picture: &Picture, operation: &Operation) -> Option<Self> {
         let awaited = operation.awaits_commit().filter(|_| operation.committed.is_none() && operation.aborted.is_none())?;
+        if let Some(change) = operation.plan.restore() {
+            let now = format!("It stands still before {}, read-only, in {}: the steps say how to get in.", clock(change.before), change.folder);
+            return Some(Self { until: awaited.until, then: "it is discarded".to_owned(), tone: Tone::Watch, now });
+        }
         let from = operation.plan.traffic().map_or_else(String::new, |change| names_or_none(&change.from));
         let then = match awaited.then {
             AtEnd::Commit => "it is final".to_owned(),
@@ -251,7 +256,13 @@ impl StepRow {
             took: record.took(),
             limit: step.timeout,
             running,
-            said: if lost_sight { Some("started, and never seen to end: it may have taken effect".to_owned()) } else { record.said.clone() },
+            said: if let Some(at) = picture.observed.backups.restoring.get(&of.id).filter(|_| running && step.action.restores()) {
+                Some(backups::view::progress(at, picture.now).says)
+            } else if lost_sight {
+                Some("started, and never seen to end: it may have taken effect".to_owned())
+            } else {
+                record.said.clone()
+            },
             if_it_fails: (running || record.state == StepState::Pending).then(|| words::failure_in_words(of.on_failure(step)).to_owned()),
         }
     }

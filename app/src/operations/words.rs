@@ -1,12 +1,13 @@
 //! Operations in words: what a step does, what a button will do, how much is at stake. Read at 3 a.m. by somebody who was
 //! asleep a minute ago, so every sentence names the node and says what follows.
 
-use crate::ui::time::clock;
+use crate::ui::time::{clock, date};
 use engine::{
     databases::{LossBound, ZeroLoss},
     estate::AtEnd,
     failover::{
-        Action, Blocker, Change, FenceMeans, HookMoment, Mode, OnFailure, OperationKind, Plan, State, StepState, plan::names_or_none, traffic,
+        Action, Blocker, Change, FenceMeans, HookMoment, Mode, OnFailure, OperationKind, Plan, State, StepState, plan::names_or_none,
+        restore::RestoreWish, traffic,
     },
     id::{MonitoringId, NodeId, PoolerId, RegionId, ServiceId},
     time::Span,
@@ -108,6 +109,23 @@ fn step_in_words(action: &Action) -> String {
             };
             format!("Wait up to {window} for somebody to commit it or roll it back; after that {end}")
         }
+        Action::CheckRestore { folder } => format!("Look whether the destination answers, there is room, and {folder} is new"),
+        Action::FetchBackup { from, folder } => {
+            format!("Bring the backup and its log from {from} into {folder}, and hold every checksum against the journal")
+        }
+        Action::UnpackBackup { .. } => "Unpack it, and have PostgreSQL's own tools read every file and every record".to_owned(),
+        Action::RecoverBefore { before, .. } => {
+            format!(
+                "Start a PostgreSQL of its own on it, replay the log up to the last commit before {} {} UTC, and stand still there",
+                date(*before),
+                clock(*before)
+            )
+        }
+        Action::AwaitInspection { window, .. } => {
+            format!("Wait up to {} for somebody to look at it and commit it; after that, or when it is rolled back, it is discarded", window.rough())
+        }
+        Action::PromoteRestored { folder } => format!("Let the server on {folder} take writes; nobody is sent there"),
+        Action::DiscardRestored { folder } => format!("End its server, and remove {folder}"),
         Action::RunHook { hook, moment: HookMoment::Before } => format!("Run the hook {hook}, which may still refuse"),
         Action::RunHook { hook, moment: HookMoment::After } => format!("Run the hook {hook} again, now that it is over"),
         Action::SilenceAlerts { monitoring, services, regions, lasts } => {
@@ -140,7 +158,15 @@ pub fn plan_href(plan: &Plan) -> String {
         Change::Database(change) => format!("/databases/{}/plan?kind={}", change.cluster, plan.kind),
         Change::Traffic(change) => traffic_plan_href(&change.service, change.mode, change.to.iter()),
         Change::Evacuation(change) => evacuation_href(&change.region, change.mode),
+        Change::Restore(change) => restore_href(&change.wish()),
     }
+}
+
+/// The plan page that restores a backup.
+pub fn restore_href(wish: &RestoreWish) -> String {
+    let last = wish.last.map(|last| format!("&last={last}")).unwrap_or_default();
+    let RestoreWish { policy, backup, from, before, folder, .. } = wish;
+    format!("/backups/{policy}/plan?backup={backup}&from={from}&before={}&folder={folder}{last}", before.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
 }
 
 /// The plan page that empties a region.
@@ -216,6 +242,7 @@ pub fn title(plan: &Plan) -> String {
             let kind = if change.mode == Mode::Test { "Test of the evacuation" } else { "Evacuation" };
             format!("{kind} of {}: {} in {} waves", change.region, change.waves.iter().flatten().count(), change.waves.len())
         }
+        Change::Restore(change) => format!("Restore of {} to before {} {}", change.policy, date(change.before), clock(change.before)),
     }
 }
 
@@ -228,6 +255,7 @@ pub fn request_in_words(plan: &Plan) -> String {
         Change::Database(change) => format!("Request the {} to {}", plan.kind, name(&change.target)),
         Change::Evacuation(change) if change.mode == Mode::Test => format!("Rehearse the evacuation of {} now", change.region),
         Change::Evacuation(change) => format!("Request the evacuation of {}", change.region),
+        Change::Restore(change) => format!("Request the restore into {}", change.folder),
         Change::Traffic(change) if change.mode == Mode::Test => format!("Rehearse sending clients to {} now", names_or_none(&change.to)),
         Change::Traffic(change) if plan.requires_approval() => format!("Request sending clients to {}", names_or_none(&change.to)),
         Change::Traffic(change) => format!("Send clients to {} now", names_or_none(&change.to)),
@@ -244,6 +272,7 @@ pub fn approval_in_words(plan: &Plan) -> String {
         },
         Change::Traffic(change) => format!("Approve, and send clients to {}", names_or_none(&change.to)),
         Change::Evacuation(change) => format!("Approve, and evacuate {}", change.region),
+        Change::Restore(change) => format!("Approve, and restore into {}", change.folder),
     }
 }
 
@@ -257,6 +286,7 @@ pub fn loss_in_words(kind: OperationKind, loss: &LossBound) -> String {
         (_, LossBound::Zero { because: ZeroLoss::WaitsForLastByte }) => {
             "None. Writes stop first, and the target is promoted only when it holds every byte.".to_owned()
         }
+        (_, LossBound::Zero { because: ZeroLoss::NewFolder }) => "None. It comes into a new folder; the source is not touched.".to_owned(),
         (_, LossBound::Zero { because: ZeroLoss::MovesNoData }) => "None. Clients are sent elsewhere; the data stays where it is.".to_owned(),
         (_, LossBound::Zero { because: ZeroLoss::ProvenBeforePromotion }) => {
             "None. The primary is fenced first, and the target is promoted only when it is proven to hold every acknowledged transaction of it."
@@ -352,6 +382,14 @@ pub fn way_out(blocker: &Blocker) -> &'static str {
         Blocker::MasterSwitchOff { .. } => "Ask who switched it off; breaking this rule takes an approver, and is loud.",
         Blocker::Blackout { .. } => "Wait until it is over; an emergency is not held up by it.",
         Blocker::TestsStopped { .. } => "Ask who stopped the tests, and why.",
+        Blocker::NotRestoredHere { .. } => "Fetch it from its destination, and restore it with its own tool.",
+        Blocker::LogNotWhole { .. } => "Choose a moment before the gap, or after the next full backup.",
+        Blocker::NoWholeCopy { .. } => "Choose another destination, or another backup.",
+        Blocker::NeverRestored { .. } => "Prove it first: that takes about as long, and touches nothing.",
+        Blocker::NowhereToRestore => "Name a folder with enough room as `restores` in [backups] of the configuration, and start the server again.",
+        Blocker::NoRoomToRestore { .. } => "Make room there, or name another folder as `restores` in [backups].",
+        Blocker::FolderTaken { .. } => "Choose another name for the folder.",
+        Blocker::NoFolderName { .. } => "Choose another name for the folder.",
     }
 }
 

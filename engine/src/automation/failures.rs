@@ -67,7 +67,7 @@ fn mode_of(survey: &Survey, scope: &Scope) -> FailoverMode {
     let strategy = match scope {
         Scope::Service(id) => survey.service(id).and_then(|service| estate.strategy_of(service)),
         Scope::Cluster(id) => estate.cluster(id).and_then(|cluster| estate.strategy(cluster.strategy.as_ref()?)),
-        Scope::Region(_) => None,
+        Scope::Region(_) | Scope::Backup(_) => None,
     };
     strategy.map_or(FailoverMode::Manual, |strategy| strategy.failover)
 }

@@ -157,7 +157,7 @@ pub fn held_since(picture: &Picture, operation: &Operation) -> Vec<Hold> {
     match &operation.plan.change {
         Change::Traffic(change) => scopes.extend(change.leaving().into_iter().map(Scope::Region)),
         Change::Database(change) => scopes.extend(picture.estate.cluster(&change.cluster).map(|cluster| Scope::Service(cluster.service.clone()))),
-        Change::Evacuation(_) => {}
+        Change::Evacuation(_) | Change::Restore(_) => {}
     }
     restrained(picture, &scopes)
 }

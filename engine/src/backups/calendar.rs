@@ -1,4 +1,4 @@
-//! The days of a policy, one letter each, for the calendar; and which backup to restore for a moment in the past.
+//! The days of a policy, one letter each, for the calendar.
 
 use super::{Backup, BackupState, ledger::PolicyRecord};
 use crate::{
@@ -67,12 +67,4 @@ pub fn days(policy: &BackupPolicy, record: &PolicyRecord, interval: Option<Span>
         }
     };
     (0..count).rev().map(day).collect()
-}
-
-/// The newest backup that was restored and holds everything up to no later than `at`: what was committed between its point and `at` would
-/// be lost, and nothing of after `at` is in it (row 30, trap B20).
-pub fn to_restore(backups: &[Arc<Backup>], at: Instant) -> Option<&Backup> {
-    let point = |backup: &Backup| backup.contents.as_ref().and_then(|contents| contents.recoverable_to);
-    let fits = |backup: &&Arc<Backup>| backup.is_good() && backup.is_restorable() && backup.ended_at.is_some_and(|ended| ended <= at);
-    backups.iter().filter(fits).max_by_key(|backup| point(backup)).map(Arc::as_ref)
 }

@@ -2,10 +2,10 @@
 
 use super::health::Times;
 use crate::{
-    id::{BackupId, DestinationId, PolicyId},
+    id::{BackupId, DestinationId, OperationId, PolicyId},
     time::Instant,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Latest values only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,19 @@ pub struct BackupSights {
     pub tools: BTreeMap<PolicyId, String>,
     /// How far jobs and proofs have come that run now.
     pub progress: BTreeMap<BackupId, Progress>,
+    /// The same of restores.
+    pub restoring: BTreeMap<OperationId, Progress>,
+    /// Where backups are restored to; absent where nowhere.
+    pub restores: Option<RestorePlace>,
+}
+
+/// The folder that restored backups come into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestorePlace {
+    /// The names of what is in it.
+    pub taken: BTreeSet<String>,
+    /// Free bytes; absent where nobody knows.
+    pub room: Option<u64>,
 }
 
 /// How far a job or a proof has come.

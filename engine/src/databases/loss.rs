@@ -42,6 +42,8 @@ pub enum LossBound {
 pub enum ZeroLoss {
     /// The plan stops the writes and promotes only once the target holds every byte.
     WaitsForLastByte,
+    /// What is restored comes into a new folder; the source is not touched.
+    NewFolder,
     /// Clients are sent elsewhere; the data stays where it is.
     MovesNoData,
     /// The plan fences the primary, reads its write-ahead log, and promotes only where the target holds every transaction in it that
@@ -100,6 +102,7 @@ impl LossBound {
             LossBound::Zero { because: ZeroLoss::WaitsForLastByte } => {
                 "none: writes stop first, and the target is promoted only when it holds every byte".to_owned()
             }
+            LossBound::Zero { because: ZeroLoss::NewFolder } => "none: it comes into a new folder, and the source is not touched".to_owned(),
             LossBound::Zero { because: ZeroLoss::MovesNoData } => "none: clients are sent elsewhere, the data stays where it is".to_owned(),
             LossBound::Zero { because: ZeroLoss::ProvenBeforePromotion } => {
                 "none: the primary is fenced first, and the target is promoted only when it is proven to hold every acknowledged transaction of it"

@@ -1,8 +1,8 @@
 //! What stands in the way of a plan, and whether people may decide to go on all the same.
 
 use crate::{
-    databases::{Exclusion, Lsn},
-    id::{NodeId, PoolerId, RegionId, Scope, ServiceId},
+    databases::{Exclusion, Lsn, bytes_in_words},
+    id::{BackupId, DestinationId, NodeId, PoolerId, RegionId, Scope, ServiceId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,22 @@ pub enum Blocker {
     MasterSwitchOff { by: String, since: Instant, reason: String },
     #[error("a blackout window is in force until {}: {reason}", until.format("%Y-%m-%d %H:%M UTC"))]
     Blackout { until: Instant, reason: String },
+    #[error("what {tool} took is not restored here: only whole clusters by pg_basebackup are")]
+    NotRestoredHere { tool: String },
+    #[error("no log leads from the backup {} to that moment without a gap", backup.short())]
+    LogNotWhole { backup: BackupId },
+    #[error("{destination} has no whole copy of the backup {}", backup.short())]
+    NoWholeCopy { backup: BackupId, destination: DestinationId },
+    #[error("the backup {} was NEVER RESTORED: nobody knows whether it can be", backup.short())]
+    NeverRestored { backup: BackupId },
+    #[error("there is nowhere to restore to: `restores` in [backups] names no folder that can be used")]
+    NowhereToRestore,
+    #[error("{} are needed to restore it, and {} are free", bytes_in_words(*needed), bytes_in_words(*room))]
+    NoRoomToRestore { needed: u64, room: u64 },
+    #[error("the folder {folder} exists already; nothing is written over")]
+    FolderTaken { folder: String },
+    #[error("“{folder}” is no name for the folder: lower-case letters, digits and hyphens, at most 80")]
+    NoFolderName { folder: String },
     #[error("tests are stopped since {} ({by}: {reason})", since.format("%Y-%m-%d %H:%M UTC"))]
     TestsStopped { by: String, since: Instant, reason: String },
 }
@@ -118,6 +134,7 @@ impl Blocker {
                 | Blocker::DataNotBack { .. }
                 | Blocker::MemberStays { .. }
                 | Blocker::MemberCheck { .. }
+                | Blocker::NeverRestored { .. }
         );
         judged_otherwise || self.is_safety_rule()
     }
@@ -200,6 +217,14 @@ impl Blocker {
             Blocker::MasterSwitchOff { .. } => "master-switch-off",
             Blocker::Blackout { .. } => "blackout",
             Blocker::TestsStopped { .. } => "tests-stopped",
+            Blocker::NotRestoredHere { .. } => "not-restored-here",
+            Blocker::LogNotWhole { .. } => "log-not-whole",
+            Blocker::NoWholeCopy { .. } => "no-whole-copy",
+            Blocker::NeverRestored { .. } => "never-restored",
+            Blocker::NowhereToRestore => "nowhere-to-restore",
+            Blocker::NoRoomToRestore { .. } => "no-room-to-restore",
+            Blocker::FolderTaken { .. } => "folder-taken",
+            Blocker::NoFolderName { .. } => "no-folder-name",
         }
     }
 }

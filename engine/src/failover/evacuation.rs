@@ -224,7 +224,7 @@ impl Draft<'_, '_> {
         let judgement = match scope {
             Scope::Service(id) => traffic::health_in(self.picture, id, self.region),
             Scope::Cluster(id) => self.picture.cluster(id).and_then(|(_, view)| view.primary()).map(|primary| &primary.judgement),
-            Scope::Region(_) => None,
+            Scope::Region(_) | Scope::Backup(_) => None,
         };
         !judgement.is_some_and(Judgement::is_ok)
     }
@@ -233,7 +233,7 @@ impl Draft<'_, '_> {
         match scope {
             Scope::Service(id) => Some(id.clone()),
             Scope::Cluster(id) => self.picture.estate.cluster(id).map(|cluster| cluster.service.clone()),
-            Scope::Region(_) => None,
+            Scope::Region(_) | Scope::Backup(_) => None,
         }
     }
 
@@ -242,7 +242,7 @@ impl Draft<'_, '_> {
         let strategy = match scope {
             Scope::Service(id) => self.survey.service(id).and_then(|service| service.strategy.as_ref()),
             Scope::Cluster(id) => self.picture.estate.cluster(id).and_then(|cluster| cluster.strategy.as_ref()),
-            Scope::Region(_) => None,
+            Scope::Region(_) | Scope::Backup(_) => None,
         };
         self.picture.estate.approvals_for(strategy)
     }
@@ -252,7 +252,7 @@ impl Draft<'_, '_> {
         let since = |member: &Member| match &member.scope {
             Scope::Service(id) => traffic::health_in(self.picture, id, self.region).filter(|judgement| judgement.health == Health::Down)?.since,
             Scope::Cluster(id) => self.picture.cluster(id)?.1.primary().filter(|primary| primary.judgement.health == Health::Down)?.judgement.since,
-            Scope::Region(_) => None,
+            Scope::Region(_) | Scope::Backup(_) => None,
         };
         members.filter_map(since).min()
     }

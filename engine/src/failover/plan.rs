@@ -1,11 +1,11 @@
 //! Plans: what an operation will do, step by step, with the facts it rests on, what it can cost and what stands in its
 //! way. A plan is a value; how one is made say `planning` (databases) and `traffic` (services).
 
-use super::{Action, Blocker, Step};
+use super::{Action, Blocker, Step, restore::RestoreWish};
 use crate::{
     databases::{Candidate, LossBound},
     health::Health,
-    id::{ClusterId, NodeId, RegionId, Scope, ServiceId},
+    id::{BackupId, ClusterId, DestinationId, NodeId, PolicyId, RegionId, Scope, ServiceId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -34,12 +34,14 @@ pub enum OperationKind {
     Failback,
     /// Everything in a region goes elsewhere, in recovery waves, each member by an operation of its own.
     Evacuation,
+    /// A backup comes into a new folder, up to a moment, and is promoted there once somebody has looked at it.
+    Restore,
 }
 
 impl OperationKind {
     /// Whether it mends a cluster without moving its writes: it has no recovery time, and loses nothing that is not lost.
     pub fn mends(self) -> bool {
-        matches!(self, OperationKind::Rejoin | OperationKind::Reroute)
+        matches!(self, OperationKind::Rejoin | OperationKind::Reroute | OperationKind::Restore)
     }
 }
 
@@ -53,6 +55,7 @@ impl fmt::Display for OperationKind {
             OperationKind::RegionFailover => "region failover",
             OperationKind::Failback => "failback",
             OperationKind::Evacuation => "evacuation",
+            OperationKind::Restore => "restore",
         })
     }
 }
@@ -105,6 +108,7 @@ pub enum Change {
     Database(DatabaseChange),
     Traffic(TrafficChange),
     Evacuation(EvacuationChange),
+    Restore(RestoreChange),
 }
 
 /// Another node takes the writes of a cluster, or one follows again.
@@ -209,6 +213,45 @@ impl fmt::Display for MemberTarget {
     }
 }
 
+/// A backup is restored into a new folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreChange {
+    /// The policy of the full backup.
+    pub policy: PolicyId,
+    pub backup: BackupId,
+    pub from: DestinationId,
+    /// The policy that archives the log, where any is replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PolicyId>,
+    /// Its backups, in the order in which they are replayed.
+    pub replayed: Vec<BackupId>,
+    /// Nothing that was committed at or after it is in what is restored.
+    pub before: Instant,
+    /// Everything that was committed before it is; absent where nobody knows.
+    pub reaches: Option<Instant>,
+    /// When the full backup was last restored by a proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Instant>,
+    /// What has to be fetched.
+    pub bytes: u64,
+    /// The name of the folder, in the place of restores.
+    pub folder: String,
+}
+
+impl RestoreChange {
+    /// The wish that gives this plan.
+    pub fn wish(&self) -> RestoreWish {
+        RestoreWish {
+            policy: self.policy.clone(),
+            backup: self.backup,
+            last: self.replayed.last().copied(),
+            from: self.from.clone(),
+            before: self.before,
+            folder: self.folder.clone(),
+        }
+    }
+}
+
 /// One region a service could be served from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionCandidate {
@@ -273,24 +316,31 @@ impl Plan {
             Change::Database(change) => Scope::Cluster(change.cluster.clone()),
             Change::Traffic(change) => Scope::Service(change.service.clone()),
             Change::Evacuation(change) => Scope::Region(change.region.clone()),
+            Change::Restore(change) => Scope::Backup(change.policy.clone()),
         }
     }
     pub fn evacuation(&self) -> Option<&EvacuationChange> {
         match &self.change {
             Change::Evacuation(change) => Some(change),
-            Change::Database(_) | Change::Traffic(_) => None,
+            Change::Database(_) | Change::Traffic(_) | Change::Restore(_) => None,
+        }
+    }
+    pub fn restore(&self) -> Option<&RestoreChange> {
+        match &self.change {
+            Change::Restore(change) => Some(change),
+            Change::Database(_) | Change::Traffic(_) | Change::Evacuation(_) => None,
         }
     }
     pub fn database(&self) -> Option<&DatabaseChange> {
         match &self.change {
             Change::Database(change) => Some(change),
-            Change::Traffic(_) | Change::Evacuation(_) => None,
+            Change::Traffic(_) | Change::Evacuation(_) | Change::Restore(_) => None,
         }
     }
     pub fn traffic(&self) -> Option<&TrafficChange> {
         match &self.change {
             Change::Traffic(change) => Some(change),
-            Change::Database(_) | Change::Evacuation(_) => None,
+            Change::Database(_) | Change::Evacuation(_) | Change::Restore(_) => None,
         }
     }
     pub fn mode(&self) -> Mode {
@@ -298,13 +348,13 @@ impl Plan {
             (Change::Traffic(change), _) => change.mode,
             (Change::Evacuation(change), _) => change.mode,
             (Change::Database(_), OperationKind::Failover) => Mode::Emergency,
-            (Change::Database(_), _) => Mode::Planned,
+            (Change::Database(_) | Change::Restore(_), _) => Mode::Planned,
         }
     }
     /// Whether a simulator moves any of what is moved.
     pub fn is_simulated(&self) -> bool {
         match &self.change {
-            Change::Database(_) => false,
+            Change::Database(_) | Change::Restore(_) => false,
             Change::Traffic(change) => change.simulated,
             Change::Evacuation(change) => change.waves.iter().flatten().any(|member| member.simulated),
         }
@@ -315,6 +365,7 @@ impl Plan {
             Change::Database(change) => change.source.as_ref().map(ToString::to_string),
             Change::Traffic(change) => some_names(&change.from),
             Change::Evacuation(change) => Some(change.region.to_string()),
+            Change::Restore(change) => Some(change.policy.to_string()),
         }
     }
     /// Where it goes, in words: a node, or regions. Absent where nowhere.
@@ -323,6 +374,7 @@ impl Plan {
             Change::Database(change) => change.target.as_ref().map(ToString::to_string),
             Change::Traffic(change) => some_names(&change.to),
             Change::Evacuation(_) => None,
+            Change::Restore(change) => Some(change.folder.clone()),
         }
     }
 
@@ -348,6 +400,8 @@ impl Plan {
                 &lifted,
             )),
             Change::Evacuation(change) => serde_json::to_string(&(&self.kind, &change.region, change.mode, &change.waves, &self.loss, &lifted)),
+            // A later proof of the same backup changes nothing.
+            Change::Restore(change) => serde_json::to_string(&(&self.kind, RestoreChange { proven: None, ..change.clone() }, &self.steps, &lifted)),
         };
         // What one person may agree to alone reads as it did before more could be asked for.
         let text = text.map(|text| if self.approvals > 1 { format!("{} approvals: {text}", self.approvals) } else { text });
@@ -363,6 +417,8 @@ impl Plan {
             (Change::Database(change), _) => !change.unattended,
             (Change::Traffic(change), _) => change.mode != Mode::Test && !change.unattended,
             (Change::Evacuation(change), _) => change.mode != Mode::Test,
+            // A copy of everybody's data comes to lie where it did not.
+            (Change::Restore(_), _) => true,
         };
         moves || !self.loss.is_zero() || !self.overridable_blockers().is_empty()
     }
@@ -398,6 +454,8 @@ impl Plan {
             (Change::Database(now), Change::Database(then)) => database_changes(now, then, &mut changes),
             (Change::Traffic(now), Change::Traffic(then)) => traffic_changes(now, then, &mut changes),
             (Change::Evacuation(now), Change::Evacuation(then)) => evacuation_changes(now, then, &mut changes),
+            // Everything is named by the wish; what has changed stands in the way.
+            (Change::Restore(_), Change::Restore(_)) => {}
             _ => changes.push("it would be another kind of operation now".to_owned()),
         }
         if self.approvals > agreed.approvals {

@@ -128,7 +128,12 @@ impl Facts<'_> {
         let mode = match draft.kind {
             OperationKind::Switchover => Mode::Planned,
             OperationKind::Failover => Mode::Emergency,
-            OperationKind::Rejoin | OperationKind::Reroute | OperationKind::RegionFailover | OperationKind::Failback | OperationKind::Evacuation => {
+            OperationKind::Rejoin
+            | OperationKind::Reroute
+            | OperationKind::RegionFailover
+            | OperationKind::Failback
+            | OperationKind::Evacuation
+            | OperationKind::Restore => {
                 return steps;
             }
         };

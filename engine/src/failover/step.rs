@@ -2,8 +2,8 @@
 
 use crate::{
     estate::AtEnd,
-    id::{ClusterId, FenceId, HookId, MonitoringId, NodeId, PoolerId, RegionId, Scope, ServiceId},
-    time::Span,
+    id::{ClusterId, DestinationId, FenceId, HookId, MonitoringId, NodeId, PoolerId, RegionId, Scope, ServiceId},
+    time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -192,6 +192,37 @@ pub enum Action {
         window: Span,
         then: AtEnd,
     },
+    /// Look whether a backup can be restored: its destination answers, there is room, and the folder is new.
+    CheckRestore {
+        folder: String,
+    },
+    /// Bring the backup, and the log after it, into the folder; every checksum is held against the journal.
+    FetchBackup {
+        from: DestinationId,
+        folder: String,
+    },
+    /// Unpack it, and have its tools read all of it.
+    UnpackBackup {
+        folder: String,
+    },
+    /// Start a PostgreSQL of its own on it, which replays the log up to the last commit before that moment, and stands still there.
+    RecoverBefore {
+        folder: String,
+        before: Instant,
+    },
+    /// Wait until somebody has looked at it.
+    AwaitInspection {
+        folder: String,
+        window: Span,
+    },
+    /// Have it take writes, on a timeline of its own. Nobody is sent there.
+    PromoteRestored {
+        folder: String,
+    },
+    /// End its server, and remove the folder.
+    DiscardRestored {
+        folder: String,
+    },
     /// Run the program that the server's configuration has under this name.
     RunHook {
         hook: HookId,
@@ -265,6 +296,13 @@ impl Action {
             | Action::Follow { .. }
             | Action::SendClients { .. }
             | Action::AwaitCommit { .. }
+            | Action::CheckRestore { .. }
+            | Action::FetchBackup { .. }
+            | Action::UnpackBackup { .. }
+            | Action::RecoverBefore { .. }
+            | Action::AwaitInspection { .. }
+            | Action::PromoteRestored { .. }
+            | Action::DiscardRestored { .. }
             | Action::ProveClients { .. } => false,
         }
     }
@@ -338,6 +376,13 @@ impl Action {
             | Action::MoveWave { .. }
             | Action::ProveClients { .. }
             | Action::AwaitCommit { .. }
+            | Action::CheckRestore { .. }
+            | Action::FetchBackup { .. }
+            | Action::UnpackBackup { .. }
+            | Action::RecoverBefore { .. }
+            | Action::AwaitInspection { .. }
+            | Action::PromoteRestored { .. }
+            | Action::DiscardRestored { .. }
             | Action::RunHook { .. }
             | Action::SilenceAlerts { .. }
             | Action::EndSilence { .. }
@@ -348,6 +393,19 @@ impl Action {
     /// Whether it has to do with Patroni.
     pub fn asks_patroni(&self) -> bool {
         matches!(self, Action::CheckPatroni { .. } | Action::AskPatroni { .. })
+    }
+    /// Whether it belongs to the restore of a backup.
+    pub fn restores(&self) -> bool {
+        matches!(
+            self,
+            Action::CheckRestore { .. }
+                | Action::FetchBackup { .. }
+                | Action::UnpackBackup { .. }
+                | Action::RecoverBefore { .. }
+                | Action::AwaitInspection { .. }
+                | Action::PromoteRestored { .. }
+                | Action::DiscardRestored { .. }
+        )
     }
     /// Whether it sends clients elsewhere, or keeps them out. A test may not do that (row 40).
     pub fn changes_routing(&self) -> bool {

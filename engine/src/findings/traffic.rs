@@ -41,6 +41,7 @@ pub(super) fn about(scope: &Scope) -> About {
         Scope::Cluster(id) => About::Cluster(id.clone()),
         Scope::Service(id) => About::Service(id.clone()),
         Scope::Region(id) => About::Region(id.clone()),
+        Scope::Backup(id) => About::Policy(id.clone()),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn place(survey: &Survey, scope: &Scope) -> Option<String> {
 /// The region that takes `scope` down with it: one that fails as a whole, while the cluster or service is down nowhere else.
 pub(super) fn region<'a>(survey: &Survey<'a>, scope: &Scope) -> Option<&'a RegionId> {
     match scope {
-        Scope::Region(_) => None,
+        Scope::Region(_) | Scope::Backup(_) => None,
         Scope::Service(id) => region_of_service(survey, survey.service(id)?),
         Scope::Cluster(id) => region_of_cluster(survey, survey.picture.estate.cluster(id)?),
     }

@@ -112,7 +112,7 @@ impl Found<'_> {
     fn cases(&mut self) {
         for (scope, case) in &self.picture.records.cases {
             let (grace, places) = match scope {
-                Scope::Region(_) => continue,
+                Scope::Region(_) | Scope::Backup(_) => continue,
                 Scope::Service(id) => (self.window_of_service(id), self.down_in(id)),
                 Scope::Cluster(id) => (self.window_of_cluster(scope), self.places_of_primary(id)),
             };
@@ -193,7 +193,7 @@ impl Found<'_> {
     fn exposure(&mut self, scope: Scope, exposure: &Exposure) {
         let (grace, places) = match &scope {
             Scope::Service(id) => (self.window_of_service(id), self.not_well_in(id)),
-            Scope::Cluster(_) | Scope::Region(_) => (self.window_of_cluster(&scope), self.places_of_missing(&scope)),
+            Scope::Cluster(_) | Scope::Region(_) | Scope::Backup(_) => (self.window_of_cluster(&scope), self.places_of_missing(&scope)),
         };
         let severity = if exposure.unprotected { Severity::Act } else { Severity::Watch };
         let own = self.picture.records.cases.contains_key(&scope).then(|| Hush::Follows { from: format!("the failure of {}", scope.name()) });
@@ -386,7 +386,7 @@ impl Found<'_> {
     fn is_settled(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Service(id) => self.survey.service(id).is_none_or(|service| self.picture.is_service_settled(&self.survey, service)),
-            Scope::Cluster(_) | Scope::Region(_) => self.picture.is_settled(scope),
+            Scope::Cluster(_) | Scope::Region(_) | Scope::Backup(_) => self.picture.is_settled(scope),
         }
     }
     /// An operation that is under way changes what is seen.

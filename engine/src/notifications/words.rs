@@ -164,7 +164,9 @@ pub(super) fn unseen(scope: &Scope, places: &[RegionId], why: &str) -> Words {
     let places = places.iter().map(RegionId::as_str).collect::<Vec<_>>().join(" and ");
     let (what, link) = match scope {
         Scope::Cluster(id) => (format!("Whether the primary of {name} in {places} takes writes"), format!("/databases/{id}")),
-        Scope::Service(_) | Scope::Region(_) => (format!("Whether {name} serves its clients in {places}"), format!("/failover/{name}")),
+        Scope::Service(_) | Scope::Region(_) | Scope::Backup(_) => {
+            (format!("Whether {name} serves its clients in {places}"), format!("/failover/{name}"))
+        }
     };
     let next = "Find out: nothing fails over on what is not known. Look at it from another place, then at the observers.";
     Words::new(format!("{what} is not known: {why}"), next, link)
@@ -221,5 +223,6 @@ fn page_about(scope: &Scope) -> String {
         Scope::Cluster(id) => format!("/databases/{id}"),
         Scope::Service(id) => format!("/failover/{id}"),
         Scope::Region(id) => format!("/failover/evacuate/{id}?mode={}", Mode::Emergency),
+        Scope::Backup(id) => format!("/backups/{id}"),
     }
 }

@@ -153,6 +153,7 @@ fn in_the_way(realm: &Realm, plan: &Plan) -> Vec<String> {
         }
         Change::Database(_) => region.as_str() == EAST,
         Change::Evacuation(change) => change.region == *region,
+        Change::Restore(_) => false,
     };
     let about = |scope: &Scope| match scope {
         Scope::Region(region) => down(region),

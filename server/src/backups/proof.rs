@@ -1,10 +1,9 @@
 //! One proof: fetches a copy as if nothing else were left, and climbs the ladder as far as it is to. The source is never
 //! touched, and what was started ends with it.
 
-use super::{Backups, job, source::Broken, source::Climbed, work::Folder};
-use crate::connect::objects::Gone;
+use super::{Backups, fetch::fetch, job, source::Broken, source::Climbed, work::Folder};
 use engine::{
-    backups::{Backup, BackupCopy, Contents, Fault, ProofFailure, ProofLevel, ProofResult, Rung, chain, ledger::BackupEvent, sights::Stage},
+    backups::{Backup, BackupCopy, Contents, Fault, ProofFailure, ProofLevel, ProofResult, chain, ledger::BackupEvent, sights::Stage},
     estate::{BackupPolicy, Verification},
     id::{DestinationId, PolicyId, ProofId},
     time::Span,
@@ -22,15 +21,16 @@ pub(super) async fn run(this: Arc<Backups>, policy: BackupPolicy, backup: Arc<Ba
         Ok(folder) => folder,
         Err(error) => return this.note(&backup, ended(super::said_nothing(&format!("{error:#}")))).await,
     };
-    let mut climb = Climb { this: &this, backup: &backup, from: &proof.destination, rungs: Vec::new(), failure: None };
+    let mut climb = Climb { this: &this, backup: &backup, from: &proof.destination, climbed: Climbed::default() };
     let worked = tokio::time::timeout(policy.timeout.as_std(), climb.up(&policy, &folder, proof.wanted)).await;
     let (restore_took, recovered_to) = worked.unwrap_or_else(|_| {
         let why = format!("it took longer than {}, the time-out of the policy", policy.timeout);
-        let level = climb.rungs.last().and_then(|rung| ProofLevel::ALL.into_iter().find(|level| *level > rung.level)).unwrap_or(ProofLevel::Exists);
-        climb.failure = Some(ProofFailure { level, why, fault: Fault::Surroundings });
+        let level =
+            climb.climbed.rungs.last().and_then(|rung| ProofLevel::ALL.into_iter().find(|level| *level > rung.level)).unwrap_or(ProofLevel::Exists);
+        climb.climbed.failure = Some(ProofFailure { level, why, fault: Fault::Surroundings });
         (None, None)
     });
-    let Climb { rungs, failure, .. } = climb;
+    let Climbed { rungs, failure, .. } = climb.climbed;
     tokio::task::spawn_blocking(move || drop(folder)).await?;
     let gone =
         failure.as_ref().filter(|failure| failure.level == ProofLevel::Exists && failure.fault == Fault::Backup).map(|failure| failure.why.clone());
@@ -45,8 +45,8 @@ struct Climb<'a> {
     this: &'a Arc<Backups>,
     backup: &'a Backup,
     from: &'a DestinationId,
-    rungs: Vec<Rung>,
-    failure: Option<ProofFailure>,
+    /// The rungs that need nothing but bytes, and then those of the source.
+    climbed: Climbed,
 }
 
 impl Climb<'_> {
@@ -55,12 +55,12 @@ impl Climb<'_> {
         let Some(contents) = self.backup.contents.clone() else { return nothing };
         let began = Moment::now();
         let outcome = self.exists(&contents).await;
-        if !self.step(ProofLevel::Exists, began, outcome) || wanted < ProofLevel::Checksum {
+        if !self.climbed.step(ProofLevel::Exists, began, outcome) || wanted < ProofLevel::Checksum {
             return nothing;
         }
         let fetching = Moment::now();
         let outcome = self.fetch(&contents, folder, "files").await;
-        if !self.step(ProofLevel::Checksum, fetching, outcome) || wanted < ProofLevel::Readable {
+        if !self.climbed.step(ProofLevel::Checksum, fetching, outcome) || wanted < ProofLevel::Readable {
             return nothing;
         }
         let undeclared = Verification { level: wanted, every: Span::ZERO, valid_for: Span::ZERO, count: Vec::new(), assertions: Vec::new() };
@@ -74,7 +74,7 @@ impl Climb<'_> {
         let source = match self.this.source(&policy.id) {
             Ok(source) => source,
             Err(error) => {
-                self.step(ProofLevel::Readable, Moment::now(), Err(Broken::surroundings(format!("{error:#}"))));
+                self.climbed.step(ProofLevel::Readable, Moment::now(), Err(Broken::surroundings(format!("{error:#}"))));
                 return nothing;
             }
         };
@@ -85,8 +85,8 @@ impl Climb<'_> {
 
     fn take_over(&mut self, climbed: Climbed, fetching: Moment) -> (Option<Span>, Option<engine::time::Instant>) {
         let Climbed { rungs, failure, recovered_to, booted_at } = climbed;
-        self.rungs.extend(rungs);
-        self.failure = failure;
+        self.climbed.rungs.extend(rungs);
+        self.climbed.failure = failure;
         (booted_at.map(|booted| span(booted - fetching)), recovered_to)
     }
 
@@ -133,25 +133,12 @@ impl Climb<'_> {
         let (Some(from), Some(contents)) = (from, &backup.contents) else {
             return Err(Broken::backup(format!("the backup {} that it builds on has no copy", backup.id.short())));
         };
-        let climb = Climb { this: self.this, backup, from, rungs: Vec::new(), failure: None };
+        let climb = Climb { this: self.this, backup, from, climbed: Climbed::default() };
         climb
             .fetch(contents, folder, into)
             .await
             .map(|_| ())
             .map_err(|broken| Broken { why: format!("{}: {}", backup.id.short(), broken.why), ..broken })
-    }
-
-    fn step(&mut self, level: ProofLevel, began: Moment, outcome: Result<String, Broken>) -> bool {
-        match outcome {
-            Ok(said) => {
-                self.rungs.push(Rung { level, took: span(began.elapsed()), said });
-                true
-            }
-            Err(Broken { fault, why }) => {
-                self.failure = Some(ProofFailure { level, why, fault });
-                false
-            }
-        }
     }
 
     async fn exists(&self, contents: &Contents) -> Result<String, Broken> {
@@ -170,29 +157,13 @@ impl Climb<'_> {
 
     /// Brings every file here and holds its checksum against the one it was stored with.
     async fn fetch(&self, contents: &Contents, folder: &Folder, into: &str) -> Result<String, Broken> {
-        let surroundings = |error: anyhow::Error| Broken::surroundings(format!("{error:#}"));
-        let destination = self.this.destination(self.from).map_err(surroundings)?;
-        folder.make(into).map_err(surroundings)?;
-        let (total, mut before) = (contents.bytes(), 0);
-        if self.this.work.room().map_err(surroundings)? < total {
+        let total = contents.bytes();
+        if self.this.work.room().map_err(|error| Broken::surroundings(format!("{error:#}")))? < total {
             return Err(Broken::surroundings("there is no room for a copy where proofs are made; see `work` in [backups]"));
         }
-        for file in &contents.files {
-            let to = folder.path().join(into).join(&file.name);
-            let told = |read| self.this.at_stage(self.backup.id, Stage::Fetching(self.from.clone()), before + read, Some(total));
-            let fetched = destination.fetch(&format!("{}/{}", job::place(self.backup), file.name), &to, told).await;
-            let found = match fetched {
-                Ok(found) => found,
-                Err(error) if error.is::<Gone>() => return Err(Broken::backup(format!("{} is not there", file.name))),
-                Err(error) => return Err(Broken::surroundings(format!("{}: {error:#}", file.name))),
-            };
-            if found != file.sha256 {
-                return Err(Broken::backup(format!("{} has the SHA-256 {}…; it was stored with {}…", file.name, &found[..12], &file.sha256[..12])));
-            }
-            folder.own(&to).map_err(surroundings)?;
-            before += file.bytes;
-        }
-        Ok(format!("every SHA-256 is as it was stored ({total} bytes)"))
+        let told = |bytes| self.this.at_stage(self.backup.id, Stage::Fetching(self.from.clone()), bytes, Some(total));
+        let bytes = fetch(self.this, self.backup, self.from, folder, into, told).await?;
+        Ok(format!("every SHA-256 is as it was stored ({bytes} bytes)"))
     }
 }
 

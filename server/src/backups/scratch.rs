@@ -67,11 +67,7 @@ impl Scratch {
 
     fn spawn(machine: &Machine, folder: &Folder, through: Option<Lsn>) -> anyhow::Result<Self> {
         let settings = folder.make("scratch")?;
-        // A path to a socket has at most 107 bytes, so it does not lie in the folder.
-        let sockets = std::env::temp_dir().join(format!("lifeboat-{:08x}", number_of(folder)));
-        std::fs::create_dir_all(&sockets).with_context(|| format!("{} cannot be made", sockets.display()))?;
-        std::fs::set_permissions(&sockets, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        folder.own(&sockets)?;
+        let sockets = make_sockets(folder)?;
         for (name, text) in [("postgresql.conf", ""), ("pg_hba.conf", "local all all trust\n"), ("pg_ident.conf", "")] {
             let path = settings.join(name);
             std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
@@ -199,6 +195,20 @@ impl Drop for Scratch {
     }
 }
 
+/// Where a server on this folder has its socket. A path to a socket has at most 107 bytes, so it does not lie in the folder.
+pub(super) fn sockets_of(folder: &Folder) -> PathBuf {
+    std::env::temp_dir().join(format!("lifeboat-{:08x}", number_of(folder)))
+}
+
+/// Makes that place, for nobody but the user that servers run as.
+pub(super) fn make_sockets(folder: &Folder) -> anyhow::Result<PathBuf> {
+    let sockets = sockets_of(folder);
+    std::fs::create_dir_all(&sockets).with_context(|| format!("{} cannot be made", sockets.display()))?;
+    std::fs::set_permissions(&sockets, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    folder.own(&sockets)?;
+    Ok(sockets)
+}
+
 /// The same folder, the same number: what a killed server left is used again.
 fn number_of(folder: &Folder) -> u32 {
     use sha2::{Digest as _, Sha256};
@@ -223,7 +233,7 @@ fn keep(stream: Option<impl tokio::io::AsyncRead + Unpin + Send + 'static>, to: 
     });
 }
 
-fn last_words(log: &std::path::Path) -> String {
+pub(super) fn last_words(log: &std::path::Path) -> String {
     let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let telling = ["FATAL", "PANIC", "ERROR", "could not"];
     let mut lines: Vec<&str> = text.lines().rev().filter(|line| telling.iter().any(|word| line.contains(word))).take(3).collect();

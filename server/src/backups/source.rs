@@ -119,6 +119,11 @@ pub trait Source: Send + Sync {
         climbed
     }
 
+    /// Itself, where it is a whole cluster by `pg_basebackup`: only those are restored for real.
+    fn as_basebackup(&self) -> Option<&pg_basebackup::PgBasebackup> {
+        None
+    }
+
     /// Climbs from `Readable` up to `wanted`, on what lies in `folder` as it was stored. The source itself is not touched. Whatever
     /// was started is gone when this returns, also where it is dropped.
     async fn climb(&self, folder: &Folder, wanted: ProofLevel, verification: &Verification, counts: &[Count]) -> Climbed;

@@ -24,6 +24,8 @@ pub struct Folder {
     path: PathBuf,
     mark: String,
     run_as: Option<(u32, u32)>,
+    /// Whether it stays when this value goes.
+    lasts: bool,
 }
 
 impl Work {
@@ -50,7 +52,7 @@ impl Work {
     /// Where it cannot be made.
     pub fn folder(&self, name: &str) -> anyhow::Result<Folder> {
         let path = self.root.join(name);
-        let folder = Folder { path, mark: mark_of(&self.root), run_as: self.run_as };
+        let folder = Folder { path, mark: mark_of(&self.root), run_as: self.run_as, lasts: false };
         folder.make("")?;
         Ok(folder)
     }
@@ -88,6 +90,26 @@ fn end_orphans(root: &Path) -> anyhow::Result<()> {
 }
 
 impl Folder {
+    /// A folder that stays: what works in it is marked by its own path.
+    pub fn lasting(path: PathBuf, run_as: Option<(u32, u32)>) -> Self {
+        Self { mark: mark_of(&path), path, run_as, lasts: true }
+    }
+    /// Makes it, where there is nothing of that name.
+    ///
+    /// # Errors
+    /// There is, or it cannot be made.
+    pub fn make_new(&self) -> anyhow::Result<()> {
+        let at = || format!("{} cannot be made", self.path.display());
+        std::fs::DirBuilder::new().mode(0o700).create(&self.path).with_context(at)?;
+        self.own(&self.path)
+    }
+    /// Ends programs that an earlier server started here and left behind.
+    ///
+    /// # Errors
+    /// Where they cannot be found or ended.
+    pub fn end_orphans(&self) -> anyhow::Result<()> {
+        end_orphans(&self.path)
+    }
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -138,6 +160,9 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        if self.lasts {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.path)
             && error.kind() != std::io::ErrorKind::NotFound
         {

@@ -21,6 +21,9 @@ pub struct BackupSettings {
     /// The user that scratch servers run as. PostgreSQL refuses to run as root, so a server that does needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as: Option<String>,
+    /// The folder that restored backups come into, each into a new one. Where absent, nothing is restored but for proofs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<PathBuf>,
 }
 
 /// `[destination.ID]`: where a destination of the estate is. `url` is `file:///srv/backups`, `s3://bucket/prefix`,
@@ -40,7 +43,7 @@ pub struct DestinationSettings {
 impl BackupSettings {
     /// Makes the paths absolute.
     pub(super) fn resolve(&mut self, base: &Path) {
-        for path in [&mut self.postgres_bin, &mut self.work].into_iter().flatten() {
+        for path in [&mut self.postgres_bin, &mut self.work, &mut self.restores].into_iter().flatten() {
             *path = base.join(&*path);
         }
     }

@@ -8,9 +8,10 @@ use super::map::{self, Map, Place, REGIONS, SERVICES, observer_name};
 use super::nodes::Nodes;
 use crate::config::{BackupSettings, Config, DatabaseLogin, DestinationSettings, MachineToken};
 use anyhow::Context as _;
+use engine::backups::BackupType;
 use engine::estate::{
     Assertion, BackupSource, Destination, Detection, Endpoint, Estate, FailoverMode, Follows, Observer, Pooler, Replication, Router, Strategy,
-    StrategyKind, Traffic, TrafficMeans,
+    StrategyKind, Traffic, TrafficMeans, Verification,
 };
 use engine::id::{ClusterId, DestinationId, ObserverId};
 use engine::time::Span;
@@ -151,7 +152,15 @@ fn declare_backups(estate: &mut Estate) -> anyhow::Result<()> {
     dump.id = "user-database-dump".parse().context("a policy's id")?;
     dump.schedule = "30 */6 * * *".to_owned();
     dump.source = BackupSource::PgDump { cluster: "user-database".parse().context("the cluster's id")?, database: "users".to_owned() };
-    estate.backup_policies.push(dump);
+    let mut log = estate.backup_policies.first().context("the guide backs the database up")?.clone();
+    log.id = "user-database-log".parse().context("a policy's id")?;
+    (log.kind, log.base) = (BackupType::Continuous, Some("user-database-daily".parse().context("a policy's id")?));
+    log.schedule = "*/5 * * * *".to_owned();
+    log.grace = Span::from_mins(5);
+    log.source = BackupSource::PgReceivewal { cluster: "user-database".parse().context("the cluster's id")? };
+    // Each proof replays it from the last full backup on.
+    log.verification = log.verification.map(|verification| Verification { count: Vec::new(), ..verification });
+    estate.backup_policies.extend([dump, log]);
     Ok(())
 }
 
@@ -195,6 +204,7 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
             postgres_bin: None,
             work: Some(layout.node_root.join("backups-at-work")),
             run_as: layout.identity.map(|_| layout.node_user.clone()),
+            restores: Some(layout.node_root.join("restored")),
         },
         destination: DESTINATIONS.into_iter().map(|place| destination(layout, place)).collect::<anyhow::Result<_>>()?,
         monitoring_login: BTreeMap::new(),

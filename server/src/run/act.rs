@@ -10,6 +10,7 @@ use super::{
 use crate::{
     agent::orders,
     agent::wire::{Follow, FollowOutcome, Start, Stop, StopMode},
+    backups::Backups,
     connect::{
         agent::Agent,
         postgres::{
@@ -43,6 +44,7 @@ use tokio_postgres::Client;
 pub(super) struct Acting {
     pub(super) desk: Arc<Desk>,
     pub(super) connections: Arc<Connections>,
+    backups: Option<Arc<Backups>>,
     clients: BTreeMap<NodeId, Client>,
     /// How many orders were made so far.
     ordered: AtomicU16,
@@ -55,8 +57,8 @@ const CALM: Duration = Duration::from_millis(100);
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Acting {
-    pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>) -> Self {
-        Self { desk, connections, clients: BTreeMap::new(), ordered: AtomicU16::new(0) }
+    pub(super) fn new(desk: Arc<Desk>, connections: Arc<Connections>, backups: Option<Arc<Backups>>) -> Self {
+        Self { desk, connections, backups, clients: BTreeMap::new(), ordered: AtomicU16::new(0) }
     }
 }
 
@@ -76,6 +78,10 @@ impl Hands for Acting {
             Action::ProveClients { service, to } => return self.prove_clients(service, to).await,
             Action::AwaitCommit { service, from, .. } => return commit::await_commit(&*self.desk, operation, service, from).await,
             Action::RunHook { hook, moment } => return self.run_hook(operation, hook, *moment, timeout).await,
+            restores if restores.restores() => {
+                let backups = self.backups.as_ref().context("nothing looks after backups in this process")?;
+                return backups.restore(restores, operation).await;
+            }
             told if told.only_tells() => return monitoring::tell(&self.desk, &self.connections, told, operation, timeout).await,
             _ => {}
         }
@@ -96,7 +102,14 @@ impl Hands for Acting {
             | Action::SilenceAlerts { .. }
             | Action::EndSilence { .. }
             | Action::Annotate { .. }
-            | Action::RehearseMonitoring { .. } => {
+            | Action::RehearseMonitoring { .. }
+            | Action::CheckRestore { .. }
+            | Action::FetchBackup { .. }
+            | Action::UnpackBackup { .. }
+            | Action::RecoverBefore { .. }
+            | Action::AwaitInspection { .. }
+            | Action::PromoteRestored { .. }
+            | Action::DiscardRestored { .. } => {
                 bail!("not an action on a database")
             }
             Action::CheckTarget { node } => self.check_target(&cluster, node).await,

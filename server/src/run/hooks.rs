@@ -63,5 +63,6 @@ fn ends(operation: &Operation) -> (String, String) {
             (name(&change.source), name(&change.target))
         }
         Change::Evacuation(change) => (change.region.to_string(), String::new()),
+        Change::Restore(change) => (change.policy.to_string(), change.folder.clone()),
     }
 }

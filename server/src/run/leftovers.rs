@@ -79,7 +79,7 @@ async fn run_hook(desk: &Arc<Desk>, connections: &Arc<Connections>, id: Operatio
     let operation = picture.operation(&id).context("it is not in the records")?;
     let planned = operation.plan.steps.get(step).context("it has no such step")?;
     let Action::RunHook { hook, .. } = &planned.action else { anyhow::bail!("step {step} runs no hook") };
-    let ran = Acting::new(desk.clone(), connections.clone()).run_hook(operation, hook, HookMoment::After, planned.timeout).await;
+    let ran = Acting::new(desk.clone(), connections.clone(), None).run_hook(operation, hook, HookMoment::After, planned.timeout).await;
     let (state, said) = match ran {
         Ok(done) => (StepState::Done, done.said),
         Err(error) => (StepState::Failed, format!("{error:#}")),

@@ -100,7 +100,7 @@ impl Stage {
     }
 
     fn begin(&self) {
-        run::start(self.desk.clone(), self.connections.clone(), None);
+        run::start(self.desk.clone(), self.connections.clone(), None, None);
     }
 
     fn plan(&self, mode: Mode) -> Option<Plan> {

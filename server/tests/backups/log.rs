@@ -11,9 +11,9 @@ use engine::{
     id::PolicyId,
 };
 
-const LOG: &str = "user-database-log";
+pub const LOG: &str = "user-database-log";
 
-fn with_log(estate: &mut Estate) {
+pub fn with_log(estate: &mut Estate) {
     let mut log = estate.backup_policies[0].clone();
     (log.id, log.kind, log.base) = (id(LOG), engine::backups::BackupType::Continuous, Some(id(WHOLE)));
     log.source = BackupSource::PgReceivewal { cluster: id("user-database") };

@@ -6,6 +6,7 @@ mod log;
 #[path = "../failover/place.rs"]
 mod place;
 mod proofs;
+mod restore;
 mod safe;
 
 use engine::{
@@ -25,6 +26,7 @@ use server::{
     config::Config,
     connections::Connections,
     desk::{ActError, Desk},
+    run,
     store::Store,
     watch::{self, Beats},
 };
@@ -39,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 pub const WHOLE: &str = "user-database-daily";
 pub const DUMP: &str = "user-database-dump";
 
-/// Lifeboat without its pages and without moves, in this process.
+/// Lifeboat without its pages, in this process.
 pub struct Server {
     pub desk: Arc<Desk>,
     pub config: Config,
@@ -49,12 +51,15 @@ impl Server {
     pub async fn start(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
         let config = Config::read(&lab.folder.join("lifeboat.toml")).unwrap();
         let (mut estate, _) = config.read_estate().unwrap();
+        // It fires every five minutes; a test that wants it declares one of its own.
+        estate.backup_policies.retain(|policy| policy.id.as_str() != log::LOG);
         change(&mut estate);
         let connections = Connections::new(&config, &estate).unwrap();
         let desk = Arc::new(Desk::open(Store::open(&config.data).await.unwrap(), estate).await.unwrap());
         let watching = watch::start(desk.clone(), Arc::new(connections), &Arc::new(Beats::of(desk.estate()))).await.unwrap();
         let connections = Connections::new(&config, desk.estate()).unwrap();
-        drop(backups::start(desk.clone(), &config, &connections, &watching).unwrap());
+        let (backups, _) = backups::start(desk.clone(), &config, &connections, &watching).unwrap();
+        drop(run::start(desk.clone(), Arc::new(connections), Some(backups), None));
         // Observers would speak through it; here nobody does.
         std::mem::forget(watching);
         let server = Self { desk, config };

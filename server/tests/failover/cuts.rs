@@ -1,7 +1,7 @@
 //! A region that is cut off under load, with the primary on either side of the cut: in the end one node takes the writes, and of commits that
 //! wait for a standby none is gone.
 
-use crate::place::{EAST, Lab, REPLICA, Server, WEST, down, id, plan, protected, step, steps};
+use crate::place::{EAST, Lab, REPLICA, Server, WEST, down, id, plan, protected, step, steps, users};
 use engine::{
     estate::{Estate, FailoverMode},
     failover::{Action, FenceMeans, OperationKind, State, StepState},
@@ -85,6 +85,11 @@ async fn a_machine_that_hangs_with_its_host_agent_is_kept_from_clients_and_its_o
     let server = Server::with_estate(&lab, |estate| estate.clusters[0].nodes.retain(|node| node.id != id(REPLICA))).await;
     // What the estate does not know must not confirm either.
     lab.run(&["kill", REPLICA]);
+    let is_seen_gone = |picture: &engine::picture::Picture| {
+        let reading = picture.cluster(&users()).and_then(|(_, view)| view.node(&id(EAST))?.reading.as_ref());
+        reading.is_some_and(|reading| reading.downstream().iter().all(|peer| peer.name != REPLICA))
+    };
+    server.until("the replica is seen to be gone", is_seen_gone).await;
     server.until("all is well", protected).await;
     let load = lab.load();
     lab.writes_go_on().await;

@@ -261,7 +261,7 @@ impl Server {
         let watching = watch::start(desk.clone(), connections.clone(), &Arc::new(Beats::of(desk.estate()))).await.unwrap();
         // Observers would speak through it; here nobody does.
         std::mem::forget(watching);
-        drop(run::start(desk.clone(), connections, None));
+        drop(run::start(desk.clone(), connections, None, None));
         Self { desk }
     }
 

@@ -359,7 +359,7 @@ impl Server {
     /// The same, where the estate says something else than the lab wrote.
     pub async fn with_estate(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
         let (server, connections) = Self::made(lab, change).await;
-        drop(run::start(server.desk.clone(), connections, None));
+        drop(run::start(server.desk.clone(), connections, None, None));
         server
     }
     /// It watches and decides, and carries out nothing.

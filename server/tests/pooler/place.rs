@@ -347,7 +347,7 @@ impl Server {
     /// It watches, decides, and carries out what is agreed to, on the estate that the lab wrote, changed.
     pub async fn start(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
         let (server, connections) = Self::made(lab, change).await;
-        drop(run::start(server.desk.clone(), connections, None));
+        drop(run::start(server.desk.clone(), connections, None, None));
         server
     }
     async fn made(lab: &Lab, change: impl FnOnce(&mut Estate)) -> (Self, Arc<Connections>) {

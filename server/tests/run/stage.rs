@@ -218,7 +218,7 @@ impl Stage {
     }
     /// The executor takes up what is approved or runs.
     pub fn start(&self) {
-        drop(run::start(self.desk.clone(), self.connections.clone(), None));
+        drop(run::start(self.desk.clone(), self.connections.clone(), None, None));
     }
     pub fn control(&self, service: &str) -> &Control {
         &self.controls[&id::<ServiceId>(service)]

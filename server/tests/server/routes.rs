@@ -50,6 +50,7 @@ pub fn page(path: &str) -> (Rule, &'static str) {
         "/notifications" => (Rule::SignedIn, "/notifications"),
         "/backups" => (Rule::SignedIn, "/backups"),
         "/backups/{policy}" => (Rule::SignedIn, "/backups/users-daily"),
+        "/backups/{policy}/plan" => (Rule::SignedIn, "/backups/users-daily/plan"),
         "/login" => (Rule::Everyone, "/login"),
         "/setup" => (Rule::Everyone, "/setup?token=x"),
         new => panic!("the page {new} has no rule here: who may see it?"),
@@ -85,6 +86,15 @@ pub fn function(path: &str) -> (Rule, &'static str) {
         ),
         "/api/move_plan" | "/api/move_plan_hash" => (Rule::SignedIn, "service=checkout-api&mode=planned"),
         "/api/evacuation_plan" | "/api/evacuation_plan_hash" => (Rule::SignedIn, "region=us-east-1&mode=planned"),
+        "/api/restore_plan" | "/api/restore_plan_hash" => (
+            Rule::SignedIn,
+            "wish[policy]=users-daily&wish[backup]=01890a5d-ac96-774b-bcce-b302099a8057&wish[from]=near&wish[before]=2026-01-02T03:04:05Z&wish[folder]=x",
+        ),
+        "/api/request_restore" => (
+            Rule::Only(Permission::RequestOperation),
+            "id=01890a5d-ac96-774b-bcce-b302099a8057&wish[policy]=users-daily&wish[backup]=01890a5d-ac96-774b-bcce-b302099a8057&wish[from]=near&\
+             wish[before]=2026-01-02T03:04:05Z&wish[folder]=x&plan_hash=x&reason=because",
+        ),
         "/api/restrain" | "/api/release" => (Rule::Only(Permission::Restrain), "what=pause&minutes=60&reason=because&back=/failover"),
         "/api/request_traffic" => (
             Rule::Only(Permission::RequestOperation),

@@ -201,7 +201,7 @@ pub fn barred(viewer: &Viewer, plan: &Plan) -> Option<String> {
 pub fn steps(plan: &Plan) -> Vec<PlannedStep> {
     // Whoever was told to end the node may have done so, whatever was answered.
     let is_final = |action: &Action| match action {
-        Action::Promote { .. } | Action::AskPatroni { .. } => true,
+        Action::Promote { .. } | Action::AskPatroni { .. } | Action::PromoteRestored { .. } => true,
         Action::Fence { by, .. } => by.ends_the_node(),
         _ => false,
     };

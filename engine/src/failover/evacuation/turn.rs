@@ -88,7 +88,7 @@ fn elsewhere(picture: &Picture, region: &RegionId, scope: &Scope) -> Option<Stri
             let gone = !on.regions.contains(region) && !on.regions.is_empty() && !Survey::of(picture).were_moved_since(id, on.at);
             gone.then(|| format!("clients of {id} are sent elsewhere already"))
         }
-        Scope::Region(_) => None,
+        Scope::Region(_) | Scope::Backup(_) => None,
     }
 }
 

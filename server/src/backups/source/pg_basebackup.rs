@@ -93,6 +93,10 @@ impl Source for PgBasebackup {
         Ok(taken)
     }
 
+    fn as_basebackup(&self) -> Option<&PgBasebackup> {
+        Some(self)
+    }
+
     async fn climb(&self, folder: &Folder, wanted: ProofLevel, verification: &Verification, counts: &[Count]) -> Climbed {
         self.restore(folder, wanted, verification, counts, None).await
     }
@@ -131,7 +135,12 @@ impl PgBasebackup {
     }
 
     /// Unpacks it and has PostgreSQL's own tools read every file, and every record of the WAL that it needs.
-    async fn read(&self, folder: &Folder, newest_commit: &mut Option<Instant>, end: Option<WalRange>) -> Result<String, Broken> {
+    pub(in crate::backups) async fn read(
+        &self,
+        folder: &Folder,
+        newest_commit: &mut Option<Instant>,
+        end: Option<WalRange>,
+    ) -> Result<String, Broken> {
         for name in ["data", "data/pg_wal"] {
             folder.make(name).map_err(Broken::surroundings)?;
         }

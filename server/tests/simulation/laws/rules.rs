@@ -19,7 +19,7 @@ pub(super) fn at_a_request(stage: &Stage, records: &Records, plan: &Plan) {
     let strategy = match &scope {
         Scope::Service(id) => stage.estate.service(id).and_then(|service| stage.estate.strategy_of(service)),
         Scope::Cluster(id) => stage.estate.cluster(id).and_then(|cluster| stage.estate.strategy(cluster.strategy.as_ref()?)),
-        Scope::Region(_) => None,
+        Scope::Region(_) | Scope::Backup(_) => None,
     };
     if let Some(what) = restrained(records, plan, stage) {
         broken(what);
