@@ -10,7 +10,7 @@ use crate::{
     notify::{self, Channels},
     router::{AppState, router},
     run::{self, CrashAt},
-    status,
+    runbooks, status,
     store::Store,
     watch::{self, Beats},
 };
@@ -72,6 +72,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     let watching = watch::start(desk.clone(), connections.clone(), &beats).await?;
     let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
     let backing_up = backups::start(desk.clone(), &config, &connections, &watching)?;
+    let working = runbooks::start(desk.clone(), &config, connections.clone(), &watching)?;
     let judging = watching.judging;
     let executing = run::start(desk.clone(), connections, crash_at);
     status::answer(desk.clone(), &config.data)?;
@@ -101,6 +102,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
                 why = fails(judging, "what judges the probes") => Some(why),
                 why = fails(executing, "what carries out operations") => Some(why),
                 why = fails(backing_up, "what looks after backups") => Some(why),
+                why = fails(working, "what carries out the steps of runbooks") => Some(why),
             };
             // Nobody waits for it once the server has ended.
             failed.send(why).ok();
