@@ -52,8 +52,7 @@ struct Runner {
     left_over: BTreeSet<Attempt>,
 }
 
-/// Starts it, and takes the runbooks of the product over where their names are free. What is returned is its task, which ends only where
-/// it has failed.
+/// Starts it. What is returned is its task, which ends only where it has failed.
 ///
 /// # Errors
 /// A secret that cannot be read.
@@ -119,7 +118,6 @@ impl Runner {
         let mut changed = self.desk.listen();
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut adopted = false;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -133,14 +131,7 @@ impl Runner {
             if picture.read_only || picture.journal_break.is_some() {
                 continue;
             }
-            let done = async {
-                if !adopted {
-                    adopt(&self.desk).await?;
-                    adopted = true;
-                }
-                self.go_on(&picture).await
-            };
-            if let Err(error) = done.await {
+            if let Err(error) = self.go_on(&picture).await {
                 tracing::error!(error = format!("{error:#}"), "the journal cannot take what runs of runbooks have to say; trying again");
             }
         }

@@ -67,6 +67,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     } else {
         let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned() };
         desk.record(&Actor::Lifeboat, |_| vec![started.clone(), loaded.clone()]).await?;
+        runbooks::adopt(&desk).await?;
     }
     let beats = Arc::new(Beats::of(desk.estate()));
     let watching = watch::start(desk.clone(), connections.clone(), &beats).await?;

@@ -41,9 +41,21 @@ pub fn EditPage() -> impl IntoView {
 /// A runbook that there is not yet: it is written here, or pasted.
 #[component]
 pub fn NewPage() -> impl IntoView {
+    let listing = hold(|| (), |()| calls::runbooks());
     let answers = Answers::new();
     view! {
         <PageTitle title="A new runbook">"Write it, or paste the Markdown of one that was exported."</PageTitle>
+        {watched(listing, move |listing| match listing.barred {
+            Some(why) => view! { <p class="quiet">{why}</p> }.settled(),
+            None => view! { <Blank answers/> }.settled(),
+        })}
+    }
+    .settled()
+}
+
+#[component]
+fn Blank(answers: Answers) -> impl IntoView {
+    view! {
         <Refused answers path=SaveRunbook::PATH/>
         <Post path=SaveRunbook::PATH answers>
             <Field name="name" label="Name" hint="Lower-case letters, digits and hyphens; it stands in the address." pattern="[a-z0-9]([a-z0-9\\-]*[a-z0-9])?" max_length=63 autocomplete="off"/>

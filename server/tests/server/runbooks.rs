@@ -82,7 +82,7 @@ async fn a_save_that_comes_too_late_writes_over_nothing_and_a_text_with_mistakes
     // A mistake is told with its line, and the text is not lost.
     let (_, kept) = save(&mut otto, "2", &his.replace("type = \"wait\"", "type = \"sleep\""), "save").await;
     let page = otto.get(&kept).await.body;
-    assert!(page.contains("“sleep” is no type of step") && page.contains("This cannot be read: line "), "{page}");
+    assert!(page.contains("line 62: “sleep” is no type of step") && page.contains("This cannot be read: "), "{page}");
     // Checking keeps it too, and saves nothing; a trap is told.
     let (_, kept) = save(&mut otto, "2", &his.replace("What depends on {{from}} itself proves nothing.", "```\nsleep 30\n```"), "check").await;
     assert!(otto.get(&kept).await.body.contains("it waits for a length of time"));
