@@ -12,6 +12,7 @@ use crate::{
     notifications::NotificationsPage,
     operations::{OperationPage, OperationsPage, ReceiptPage},
     overview::OverviewPage,
+    runbooks::{EditPage, NewPage, RunPage, RunbookPage, RunbooksPage, VersionsPage},
     services::ServicesPage,
     ui::trouble::NotLoaded,
 };
@@ -84,6 +85,7 @@ chunks! {
     failover at ["failover", ..] => FailoverPage, FailoverServicePage;
     databases at ["databases", ..] => DatabasesPage, DatabasePage;
     backups at ["backups", ..] => BackupsPage, PolicyPage;
+    runbooks at ["runbooks", ..] => RunbooksPage, NewPage, RunPage, RunbookPage, EditPage, VersionsPage;
     services at ["services", ..] => ServicesPage;
     journal at ["journal"] => JournalPage;
     notifications at ["notifications"] => NotificationsPage;

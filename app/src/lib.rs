@@ -22,6 +22,7 @@ pub mod pack;
 #[cfg(feature = "ssr")]
 pub mod port;
 pub mod routes;
+pub mod runbooks;
 #[cfg(test)]
 mod sample;
 pub mod services;

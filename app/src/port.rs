@@ -7,14 +7,18 @@ use engine::{
     backups::ledger::BackupCommand,
     failover::{Mode, OperationKind, restore::RestoreWish},
     history::{Mark, Period, Proposal, Replay, Track},
-    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, ServiceId},
+    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, RunId, RunbookName, ServiceId},
     journal::{Entry, Subject},
     notifications::{IncidentKey, Notifications},
     picture::Picture,
     restraints::Restraint,
+    runbooks::{ledger::RunbookCommand, run::RunCommand},
     time::Instant,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What a page asks to have done. The desk adds what only it knows (fresh facts, a new plan) and makes a `Command` of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +118,24 @@ pub enum Wish {
         policy: PolicyId,
         id: BackupId,
         command: BackupCommand,
+    },
+    /// Something about a runbook's text.
+    Runbook {
+        name: RunbookName,
+        command: RunbookCommand,
+    },
+    /// Something in a run of a runbook.
+    Run {
+        id: RunId,
+        command: RunCommand,
+    },
+    /// Begin a run of this version, with these values of its parameters.
+    StartRun {
+        id: RunId,
+        name: RunbookName,
+        version: u32,
+        values: BTreeMap<String, String>,
+        reason: String,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The list of all pages. Every page waits for its data before the first byte, so that it is whole without JavaScript.
 
 use crate::{
-    chunk::{backups, databases, decisions, failover, journal, moves, notifications, operations, overview, services},
+    chunk::{backups, databases, decisions, failover, journal, moves, notifications, operations, overview, runbooks, services},
     live::Live,
     shell::Frame,
     sign_in::{SetupPage, SignInPage},
@@ -38,6 +38,12 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/backups") view=backups::Page::BackupsPage ssr=SsrMode::Async/>
                     <Route path=path!("/backups/:policy") view=backups::Page::PolicyPage ssr=SsrMode::Async/>
                     <Route path=path!("/backups/:policy/plan") view=moves::Page::RestorePage ssr=SsrMode::Async/>
+                    <Route path=path!("/runbooks") view=runbooks::Page::RunbooksPage ssr=SsrMode::Async/>
+                    <Route path=path!("/runbooks/new") view=runbooks::Page::NewPage ssr=SsrMode::Async/>
+                    <Route path=path!("/runbooks/runs/:run") view=runbooks::Page::RunPage ssr=SsrMode::Async/>
+                    <Route path=path!("/runbooks/:name") view=runbooks::Page::RunbookPage ssr=SsrMode::Async/>
+                    <Route path=path!("/runbooks/:name/edit") view=runbooks::Page::EditPage ssr=SsrMode::Async/>
+                    <Route path=path!("/runbooks/:name/versions") view=runbooks::Page::VersionsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=operations::Page::OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=operations::Page::OperationPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation/receipt") view=operations::Page::ReceiptPage ssr=SsrMode::Async/>
@@ -58,12 +64,13 @@ pub struct Place {
     pub icon: &'static str,
 }
 
-pub const PLACES: [Place; 7] = [
+pub const PLACES: [Place; 8] = [
     Place { href: "/", name: "Overview", icon: "overview" },
     Place { href: "/services", name: "Services", icon: "services" },
     Place { href: "/failover", name: "Failover", icon: "failover" },
     Place { href: "/databases", name: "Databases", icon: "databases" },
     Place { href: "/backups", name: "Backups", icon: "backups" },
+    Place { href: "/runbooks", name: "Runbooks", icon: "runbooks" },
     Place { href: "/operations", name: "Operations", icon: "operations" },
     Place { href: "/journal", name: "Journal", icon: "journal" },
 ];

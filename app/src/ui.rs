@@ -5,6 +5,7 @@ pub mod copy;
 pub mod empty;
 pub mod field;
 pub mod icon;
+pub mod markdown;
 pub mod post;
 pub mod settled;
 pub mod since;

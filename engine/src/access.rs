@@ -60,13 +60,15 @@ pub enum Permission {
     Restrain,
     /// Start and stop backup jobs, hold and release backups.
     KeepBackups,
+    /// Write runbooks, and work by them.
+    WorkRunbooks,
     /// Send a test through a channel of notifications: it may wake somebody.
     TestChannels,
     KeepAccounts,
 }
 
 impl Permission {
-    pub const ALL: [Permission; 9] = [
+    pub const ALL: [Permission; 10] = [
         Permission::Look,
         Permission::Rehearse,
         Permission::RequestOperation,
@@ -74,6 +76,7 @@ impl Permission {
         Permission::BreakGlass,
         Permission::Restrain,
         Permission::KeepBackups,
+        Permission::WorkRunbooks,
         Permission::TestChannels,
         Permission::KeepAccounts,
     ];
@@ -90,6 +93,7 @@ impl Permission {
             Permission::BreakGlass => &[Role::Approver],
             Permission::Restrain => &[Role::Operator, Role::Approver],
             Permission::KeepBackups => &[Role::Operator],
+            Permission::WorkRunbooks => &[Role::Operator],
             Permission::TestChannels => &[Role::Operator, Role::Admin],
             Permission::KeepAccounts => &[Role::Admin],
         }
@@ -106,6 +110,7 @@ impl fmt::Display for Permission {
             Permission::BreakGlass => "approve what breaks a safety rule",
             Permission::Restrain => "pause automation, announce maintenance or switch the master switch",
             Permission::KeepBackups => "start, stop or hold backups",
+            Permission::WorkRunbooks => "write runbooks and work by them",
             Permission::TestChannels => "send test notifications",
             Permission::KeepAccounts => "keep accounts",
         })
@@ -128,11 +133,11 @@ mod tests {
         assert_eq!(
             table,
             [
-                (Role::Viewer, vec![true, false, false, false, false, false, false, false, false]),
-                (Role::Tester, vec![true, true, false, false, false, false, false, false, false]),
-                (Role::Operator, vec![true, true, true, true, false, true, true, true, false]),
-                (Role::Approver, vec![true, false, false, true, true, true, false, false, false]),
-                (Role::Admin, vec![true, false, false, false, false, false, false, true, true]),
+                (Role::Viewer, vec![true, false, false, false, false, false, false, false, false, false]),
+                (Role::Tester, vec![true, true, false, false, false, false, false, false, false, false]),
+                (Role::Operator, vec![true, true, true, true, false, true, true, true, true, false]),
+                (Role::Approver, vec![true, false, false, true, true, true, false, false, false, false]),
+                (Role::Admin, vec![true, false, false, false, false, false, false, false, true, true]),
             ]
         );
         assert!(!may(&BTreeSet::new(), Permission::Look), "no role, no access");

@@ -9,7 +9,10 @@ use crate::{
     estate::Cluster,
     failover::State,
     health::Health,
-    id::{BackupId, ClusterId, DestinationId, HookId, MonitoringId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, ServiceId},
+    id::{
+        BackupId, ClusterId, DestinationId, HookId, MonitoringId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, RunId, RunbookName,
+        ServiceId,
+    },
     picture::Picture,
     restraints::Restraint,
     strategies,
@@ -26,6 +29,7 @@ mod operations;
 mod platform;
 mod poolers;
 mod remedies;
+mod runbooks;
 mod traffic;
 pub use operations::runs_to_acknowledge;
 
@@ -62,6 +66,7 @@ pub enum About {
     Region(RegionId),
     /// A backup policy.
     Policy(PolicyId),
+    Runbook(RunbookName),
     /// The declaration as a whole, or a part of it that has no page of its own.
     Estate,
     Journal,
@@ -320,6 +325,18 @@ pub enum Complaint {
     LossAbovePromise { service: ServiceId, worst: Span, promised: Span },
     #[error("nothing backs {service} up")]
     NoBackupPolicy { service: ServiceId },
+    #[error("the runbook {runbook} takes {takes} as a rule and must be over within {within}")]
+    RunbookTooLong { runbook: RunbookName, takes: Span, within: Span },
+    #[error("the steps of the runbook {runbook} may take {longest}, and it must be over within {within}")]
+    RunbookMayTakeTooLong { runbook: RunbookName, longest: Span, within: Span },
+    #[error("the runbook {runbook} was to be read again by {}", review_by.format("%Y-%m-%d"))]
+    ReviewOverdue { runbook: RunbookName, review_by: chrono::NaiveDate },
+    #[error("nobody has said by when the runbook {runbook} is read again")]
+    NeverReviewed { runbook: RunbookName },
+    #[error("the run {} of the runbook {runbook} needs a person at “{step}”: {why}", run.short())]
+    RunNeedsAPerson { runbook: RunbookName, run: RunId, step: String, why: String },
+    #[error("the next message of the run {} of {runbook} was promised for {}", run.short(), due.format("%H:%M UTC"))]
+    MessageOverdue { runbook: RunbookName, run: RunId, due: Instant },
 }
 
 /// The objective an inversion is about.
@@ -345,6 +362,7 @@ pub fn all(picture: &Picture) -> Vec<Finding> {
     found.extend(traffic::findings(picture));
     found.extend(operations::findings(picture));
     found.extend(backups::findings(picture));
+    found.extend(runbooks::findings(picture));
     for cluster in &picture.estate.clusters {
         found.extend(clusters::findings(picture, cluster));
         found.extend(strategies::findings(picture, cluster));

@@ -10,9 +10,16 @@ use crate::{
     failover::{Measured, Operation, Plan, StepState},
     findings::Severity,
     health::Health,
-    id::{AccountName, BackupId, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, Scope, ServiceId},
+    id::{
+        AccountName, BackupId, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, RunId, RunbookName, Scope,
+        ServiceId,
+    },
     notifications::IncidentKey,
     restraints::{Held, Restraint},
+    runbooks::{
+        ledger::{RunbookCommand, RunbookEvent, RunbookLedger},
+        run::{RunCommand, RunEvent},
+    },
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -137,6 +144,16 @@ pub enum Command {
         policy: PolicyId,
         id: BackupId,
         command: BackupCommand,
+    },
+    /// Something about a runbook's text.
+    Runbook {
+        name: RunbookName,
+        command: RunbookCommand,
+    },
+    /// Something in a run of a runbook.
+    Run {
+        id: RunId,
+        command: RunCommand,
     },
     AddAccount {
         name: AccountName,
@@ -345,6 +362,16 @@ pub enum Event {
         policy: PolicyId,
         id: BackupId,
         what: Box<BackupEvent>,
+    },
+    /// Something happened to a runbook's text.
+    Runbook {
+        name: RunbookName,
+        what: Box<RunbookEvent>,
+    },
+    /// Something happened in a run of a runbook.
+    Run {
+        id: RunId,
+        what: Box<RunEvent>,
     },
     OperationRequested {
         id: OperationId,
@@ -571,6 +598,9 @@ pub struct Records {
     /// Backups, their copies and proofs.
     #[serde(default)]
     pub backups: BackupLedger,
+    /// Runbooks, their versions and their runs.
+    #[serde(default)]
+    pub runbooks: RunbookLedger,
     /// When the clock was last set, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockSet>,

@@ -18,6 +18,8 @@
 //!   them; **delivery**: one message on its way.
 //! - **policy**: what is backed up, how often, and where to. **backup**: what one job left behind; **destination**: a place for copies;
 //!   **copy**: the backup in one of them. **proof**: a verification of a backup up to a level; **restored**: a scratch server ran on it.
+//! - **runbook**: what people do in a disaster, as typed steps; **version**: one text of it; **run**: somebody works by it, on a frozen copy.
+//!   **lint**: what is wrong with a runbook before it is needed.
 //! - **finding**: a complaint of the product. **exposure**: the time in which a failure would hurt.
 //! - **journal**: every command, decision and transition, in order, chained by hashes. **evidence**: what was seen.
 //!
@@ -48,6 +50,7 @@ pub mod patroni;
 pub mod picture;
 pub mod poolers;
 pub mod restraints;
+pub mod runbooks;
 pub mod shared;
 pub mod strategies;
 mod survey;

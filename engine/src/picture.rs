@@ -24,6 +24,7 @@ use crate::{
     patroni::PatroniView,
     poolers::PoolerView,
     restraints::{Held, Restraint},
+    runbooks::sights::RunbookSights,
     shared::SharedMap,
     survey::{Shut, Survey},
     time::{Instant, Span},
@@ -60,6 +61,8 @@ pub struct Observations {
     pub abilities: BTreeMap<ServiceId, Abilities>,
     /// When backups are due, what keeps them from running, and how far those have come that run.
     pub backups: Arc<BackupSights>,
+    /// What the configuration offers to runbooks.
+    pub runbooks: Arc<RunbookSights>,
     /// The commands that turn nodes off, as the configuration has them, or why one cannot be run.
     pub fences: BTreeMap<FenceId, Result<FenceCommand, String>>,
     /// When watching began, in this process; absent before it has.

@@ -17,10 +17,12 @@ mod backups;
 mod channels;
 mod database;
 mod proxy_sign_in;
+mod runbooks;
 pub use backups::{BackupSettings, DestinationSettings};
 pub use channels::{Channel, Tls, http_address, mailbox};
 pub use database::{DatabaseLogin, DatabaseTls};
 pub use proxy_sign_in::{ProxySignIn, SHORTEST_SECRET as SHORTEST_PROXY_SECRET, header as proxy_header};
+pub use runbooks::{RunbookCommand, RunbookOrigin};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +76,12 @@ pub struct Config {
     /// The commands that turn nodes off, `[fence.power-east]`, for estates whose nodes name them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fence: BTreeMap<FenceId, FenceLines>,
+    /// The programs that steps of runbooks may name, `[runbook_command.drain]`. Where none is declared, none is ever run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runbook_command: BTreeMap<String, RunbookCommand>,
+    /// Where steps of runbooks may send requests, `[runbook_origin.edge]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runbook_origin: BTreeMap<String, RunbookOrigin>,
     /// Whom to tell, and how, `[channel.ops]`. Where none is declared, nobody is told outside of the pages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channel: BTreeMap<ChannelName, Channel>,
@@ -340,6 +348,14 @@ impl Config {
         }
         for (name, command) in &config.command {
             command.check().with_context(|| format!("{}: [command.{name}]", file.display()))?;
+        }
+        for (name, command) in &mut config.runbook_command {
+            command.resolve(base);
+            command.check().with_context(|| format!("{}: [runbook_command.{name}]", file.display()))?;
+        }
+        for (name, origin) in &mut config.runbook_origin {
+            origin.resolve(base);
+            origin.check().with_context(|| format!("{}: [runbook_origin.{name}]", file.display()))?;
         }
         for (id, hook) in &config.hook {
             hook.check().with_context(|| format!("{}: [hook.{id}]", file.display()))?;

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 mod probes;
+mod runbooks;
 
 /// What everyone who listens is told: the last journal entry, and a count of observation batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -342,7 +343,10 @@ impl Desk {
             | Wish::Acknowledge { .. }
             | Wish::Restrain { .. }
             | Wish::Release { .. }
-            | Wish::Backup { .. } => Ok(None),
+            | Wish::Backup { .. }
+            | Wish::Runbook { .. }
+            | Wish::Run { .. }
+            | Wish::StartRun { .. } => Ok(None),
         }
     }
 }
@@ -356,7 +360,10 @@ impl Port for Desk {
 
     async fn act(&self, viewer: &Viewer, wish: Wish) -> Result<(), Fault> {
         let plan = self.plan_for(&wish)?;
-        let command = command(wish, plan)?;
+        let command = match wish {
+            Wish::StartRun { id, name, version, values, reason } => self.start_of_a_run(viewer, id, &name, version, &values, reason)?,
+            other => command(other, plan)?,
+        };
         match self.act(&Actor::Person(viewer.name.clone()), command).await {
             Ok(_) => Ok(()),
             Err(ActError::Refused(refusal)) => Err(Fault::Refused(refusal.to_string())),
@@ -447,6 +454,9 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
         Wish::Restrain { what, until, reason } => Command::Restrain { what, until, reason },
         Wish::Release { what, reason } => Command::Release { what, reason },
         Wish::Backup { policy, id, command } => Command::Backup { policy, id, command },
+        Wish::Runbook { name, command } => Command::Runbook { name, command },
+        Wish::Run { id, command } => Command::Run { id, command },
+        Wish::StartRun { .. } => return Err(Fault::Broken("the beginning of a run was not made".to_owned())),
     })
 }
 
@@ -471,6 +481,8 @@ fn describe(command: &Command) -> String {
         Command::Release { what, .. } => format!("end it that {}", what.in_words()),
         Command::AcknowledgeIncident { incident, .. } => format!("acknowledge the incident {incident}"),
         Command::Backup { policy, id, command } => format!("{} the backup {} of {policy}", command.in_words(), id.short()),
+        Command::Runbook { name, command } => format!("{} the runbook {name}", command.in_words()),
+        Command::Run { id, command } => format!("{} the run {}", command.in_words(), id.short()),
         Command::TestChannel { channel } => format!("send a test through the channel {channel}"),
         Command::AddAccount { name, .. } => format!("add the account {name}"),
         Command::SetRoles { name, .. } => format!("set the roles of {name}"),

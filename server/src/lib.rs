@@ -21,6 +21,7 @@ pub mod live;
 pub mod notify;
 pub mod router;
 pub mod run;
+pub mod runbooks;
 pub mod startup;
 pub mod status;
 pub mod store;

@@ -12,7 +12,7 @@ use crate::{
 use app::{port::Port, session::Viewer};
 use axum::{
     Extension, Router,
-    extract::{FromRef, State},
+    extract::{FromRef, Path, State},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -71,6 +71,7 @@ pub fn router(state: AppState) -> Router {
         .route("/setup", post(setup::make_first_account).layer(login_limit()))
         .route("/live", get(live::stream))
         .route("/pack", get(offline_pack))
+        .route("/runbooks/{name}/export", get(runbook_text))
         .leptos_routes_with_context(&state, pages(), context, shell)
         .fallback_service(site_pkg_dir_service(&state.leptos).fallback(not_found))
         .layer(middleware::from_fn(guard::own_no_reactive_scope))
@@ -108,6 +109,21 @@ async fn offline_pack(State(state): State<AppState>, Extension(viewer): Extensio
         }
         Err(fault) => (StatusCode::FORBIDDEN, fault.to_string()).into_response(),
     }
+}
+
+/// The newest version of a runbook as a file, byte for byte.
+async fn runbook_text(State(state): State<AppState>, Extension(viewer): Extension<Option<Viewer>>, Path(name): Path<String>) -> Response {
+    let Some(viewer) = viewer else { return StatusCode::UNAUTHORIZED.into_response() };
+    let picture = match state.desk.look(&viewer).await {
+        Ok(picture) => picture,
+        Err(fault) => return (StatusCode::FORBIDDEN, fault.to_string()).into_response(),
+    };
+    let known = name.parse().ok().and_then(|name| Some((picture.records.runbooks.newest(&name)?.text.clone(), name)));
+    let Some((text, name)) = known else { return (StatusCode::NOT_FOUND, "there is no such runbook").into_response() };
+    // A name has letters, digits and hyphens only.
+    let kept = HeaderValue::from_str(&format!("attachment; filename=\"{name}.md\"")).unwrap_or(HeaderValue::from_static("attachment"));
+    let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
+    ([(header::CONTENT_DISPOSITION, kept), (header::CONTENT_TYPE, markdown)], text).into_response()
 }
 
 /// Healthy means that what is shown is being judged: a server that only answers would be left alone by whoever restarts it.

@@ -11,7 +11,7 @@ use crate::{
     notify::{self, Channels},
     router::{AppState, router},
     run::{self, CrashAt},
-    status,
+    runbooks, status,
     store::Store,
     watch::{self, Beats},
 };
@@ -68,6 +68,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     } else {
         let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned() };
         desk.record(&Actor::Lifeboat, |_| vec![started.clone(), loaded.clone()]).await?;
+        runbooks::adopt(&desk).await?;
     }
     let beats = Arc::new(Beats::of(desk.estate()));
     let apart = Apart::start()?;
@@ -77,6 +78,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     };
     let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
     let (backups, backing_up) = backups::start(desk.clone(), &config, &connections, &watching)?;
+    let working = runbooks::start(desk.clone(), &config, connections.clone(), &watching)?;
     let judging = watching.judging;
     let executing = {
         let desk = desk.clone();
@@ -109,6 +111,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
                 why = fails(judging, "what judges the probes") => Some(why),
                 why = fails(executing, "what carries out operations") => Some(why),
                 why = fails(backing_up, "what looks after backups") => Some(why),
+                why = fails(working, "what carries out the steps of runbooks") => Some(why),
             };
             // Nobody waits for it once the server has ended.
             failed.send(why).ok();

@@ -11,6 +11,7 @@ use engine::{
     id::{ClusterId, NodeId, ObserverId, PoolerId, RegionId, ServiceId},
     patroni::PatroniReading,
     poolers::PoolerReading,
+    runbooks::sights::RunbookSights,
     time::Instant,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -101,6 +102,8 @@ pub(crate) enum Sighting {
     },
     /// Everything that is observed of backups.
     Backups(Arc<BackupSights>),
+    /// What the configuration offers to runbooks.
+    Runbooks(Arc<RunbookSights>),
 }
 
 /// Sightings that may wait for the board; a probe waits when there are more.

@@ -237,6 +237,7 @@ pub fn about(about: &About) -> (String, String) {
         About::Cluster(id) => (id.to_string(), format!("/databases/{id}")),
         About::Region(id) => (id.to_string(), "/#regions".to_owned()),
         About::Policy(id) => (id.to_string(), format!("/backups/{id}")),
+        About::Runbook(name) => (name.to_string(), format!("/runbooks/{name}")),
         About::Estate => ("estate".to_owned(), "/services".to_owned()),
         About::Journal => ("journal".to_owned(), "/journal".to_owned()),
     }
@@ -251,6 +252,9 @@ pub fn href(finding: &Finding) -> String {
     | Complaint::SafetyRulesBroken { operation, .. } = &finding.complaint
     {
         return format!("/operations/{operation}");
+    }
+    if let Complaint::RunNeedsAPerson { run, .. } | Complaint::MessageOverdue { run, .. } = &finding.complaint {
+        return format!("/runbooks/runs/{run}");
     }
     let of_traffic = matches!(
         finding.complaint,
@@ -275,7 +279,7 @@ pub fn href(finding: &Finding) -> String {
 /// Whether a person must act on it now: something happened, or is happening. What is merely declared wrong can wait for the day.
 fn is_pressing(finding: &Finding) -> bool {
     let grave = matches!(finding.severity, Severity::Lost | Severity::Act);
-    let is_declared = matches!(finding.about, About::Service(_) | About::Estate | About::Policy(_));
+    let is_declared = matches!(finding.about, About::Service(_) | About::Estate | About::Policy(_) | About::Runbook(_));
     let is_seen = finding.since.is_some() || matches!(finding.complaint, Complaint::BackupCannotRun { .. });
     grave && (is_seen || !is_declared)
 }

@@ -264,6 +264,14 @@ impl Complaint {
             Complaint::LossAbovePromise { .. } => {
                 "Back up more often or archive every change; else a corruption or the loss of all nodes breaks the promise.".to_owned()
             }
+            Complaint::RunbookTooLong { .. } | Complaint::RunbookMayTakeTooLong { .. } => {
+                "Shorten its steps, have Lifeboat carry them out, or promise less.".to_owned()
+            }
+            Complaint::ReviewOverdue { .. } | Complaint::NeverReviewed { .. } => {
+                "Read it against the platform as it is now, and save it with a new day in `review_by`.".to_owned()
+            }
+            Complaint::RunNeedsAPerson { .. } => "Open the run: try the step again, do it by hand, or skip it with a reason.".to_owned(),
+            Complaint::MessageOverdue { .. } => "Send the next message, even if it only says that work goes on.".to_owned(),
             Complaint::NoBackupPolicy { service } => format!("Declare a backup policy for {service}: replicas copy a mistake within seconds."),
             Complaint::SafetyRulesBroken { .. } => "Watch it to its end, then restore what the rule protects.".to_owned(),
         }

@@ -7,6 +7,10 @@ use crate::{
     failover::{Mode, Moment, Operation, Plan, State, StepState, halting},
     id::{AccountName, OperationId},
     restraints::Restraint,
+    runbooks::{
+        ledger::{RunbookCommand, RunbookRefusal},
+        run::RunCommand,
+    },
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -88,6 +92,8 @@ pub enum Refusal {
     ReservedName { name: AccountName },
     #[error(transparent)]
     Backup(#[from] BackupRefusal),
+    #[error(transparent)]
+    Runbook(#[from] RunbookRefusal),
     #[error("an account needs at least one role")]
     NoRole,
     #[error("{name} is the last enabled admin; make another one first")]
@@ -156,6 +162,15 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
             let event = records.backups.decide(policy, *id, &command)?;
             Ok(event.map(|what| Event::Backup { policy: policy.clone(), id: *id, what: Box::new(what) }).into_iter().collect())
         }
+        Command::Runbook { name, command } => {
+            let events = records.runbooks.decide(name, command)?;
+            Ok(events.into_iter().map(|what| Event::Runbook { name: name.clone(), what: Box::new(what) }).collect())
+        }
+        Command::Run { id, command } => {
+            let command = command.clone().with_reason(checked_reason)?;
+            let events = records.runbooks.decide_run(actor, *id, &command, now)?;
+            Ok(events.into_iter().map(|what| Event::Run { id: *id, what: Box::new(what) }).collect())
+        }
         Command::AddAccount { name, roles } => {
             if name.is_reserved() {
                 return Err(Refusal::ReservedName { name: name.clone() });
@@ -221,6 +236,10 @@ pub fn permission_for(command: &Command) -> Permission {
         Command::TestChannel { .. } => Permission::TestChannels,
         Command::Backup { command: BackupCommand::Prove { .. }, .. } => Permission::Rehearse,
         Command::Backup { .. } => Permission::KeepBackups,
+        // A text that is only kept is no plan that anybody follows; but it takes room in the journal.
+        Command::Runbook { command: RunbookCommand::Save { .. } | RunbookCommand::Keep { .. }, .. } => Permission::WorkRunbooks,
+        Command::Run { command: RunCommand::Approve { .. }, .. } => Permission::ApproveOperation,
+        Command::Run { .. } => Permission::WorkRunbooks,
         Command::Approve { .. } | Command::Decline { .. } => Permission::ApproveOperation,
         Command::AddAccount { .. } | Command::SetRoles { .. } | Command::DisableAccount { .. } | Command::ResetPassword { .. } => {
             Permission::KeepAccounts

@@ -7,6 +7,7 @@ use crate::{
     failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
     id::{AccountName, OperationId, Scope},
     restraints::Held,
+    runbooks::ledger::RunbookMisfit,
     time::Instant,
 };
 
@@ -29,6 +30,8 @@ pub enum Misfit {
     NoPart { seq: u64, id: OperationId, whole: OperationId },
     #[error("entry {seq}: {misfit}")]
     Backup { seq: u64, misfit: BackupMisfit },
+    #[error("entry {seq}: {misfit}")]
+    Runbook { seq: u64, misfit: RunbookMisfit },
     #[error("entry {seq} starts a step of operation {id}, which is {state}")]
     NotRunning { seq: u64, id: OperationId, state: State },
 }
@@ -151,6 +154,12 @@ impl Records {
             Event::BackupPolicyAdopted { policy } => self.backups.adopt(policy, *at),
             Event::Backup { policy, id, what } => {
                 self.backups.apply(*at, actor, policy, *id, what).map_err(|misfit| Misfit::Backup { seq: *seq, misfit })?;
+            }
+            Event::Runbook { name, what } => {
+                self.runbooks.apply(*seq, *at, actor, name, what).map_err(|misfit| Misfit::Runbook { seq: *seq, misfit })?;
+            }
+            Event::Run { id, what } => {
+                self.runbooks.apply_run(*at, actor, *id, what).map_err(|misfit| Misfit::Runbook { seq: *seq, misfit })?;
             }
             Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden, parent } => {
                 if self.operations.contains_key(id) {

@@ -27,6 +27,7 @@ mod plans;
 mod poolers;
 mod realm;
 mod restraints;
+mod runbooks;
 mod scale;
 mod standing;
 mod synchronous;

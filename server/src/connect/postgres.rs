@@ -15,6 +15,7 @@ use tokio_postgres::{
     types::Type,
 };
 
+mod ask;
 mod catalog;
 pub mod durability;
 mod presence;
@@ -22,6 +23,7 @@ mod reader;
 pub mod rights;
 pub mod slots;
 mod tls;
+pub use ask::{Answer, ask};
 pub use presence::Presence;
 pub use reader::Reader;
 pub(crate) use tls::certificates;

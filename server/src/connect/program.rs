@@ -112,6 +112,14 @@ pub fn last_line(printed: &str) -> Option<String> {
     printed.lines().map(str::trim).rfind(|line| !line.is_empty()).map(shown)
 }
 
+/// The last lines of what a program printed, fit to be recorded.
+pub fn last_lines(printed: &str, most: usize) -> String {
+    let lines: Vec<&str> = printed.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(most)..];
+    let left_out = if last.len() < lines.len() { "…\n" } else { "" };
+    format!("{left_out}{}", last.iter().map(|line| shown(line)).collect::<Vec<_>>().join("\n"))
+}
+
 /// A program and all that it started. What is left of them is killed when this goes, also where nobody waits any more.
 pub(crate) struct Group {
     leader: Option<Pid>,

@@ -197,6 +197,8 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         command: BTreeMap::new(),
         fence: BTreeMap::new(),
         hook: BTreeMap::new(),
+        runbook_command: BTreeMap::new(),
+        runbook_origin: BTreeMap::new(),
         observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
         heartbeat: BTreeMap::new(),
         backup_job: BTreeMap::new(),

@@ -247,6 +247,7 @@ impl Board {
                 self.push(subject, sample);
             }
             Sighting::Backups(seen) => self.observed.backups = seen,
+            Sighting::Runbooks(seen) => self.observed.runbooks = seen,
             Sighting::Traffic { service, sample, regions } => {
                 let subject = Subject::Traffic { service: service.clone() };
                 let view = self.observed.traffic.get_or_insert_with(service, unseen_traffic);

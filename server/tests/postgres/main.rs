@@ -3,6 +3,7 @@
 
 mod node;
 
+mod ask;
 mod check;
 mod details;
 mod files;

@@ -19,6 +19,7 @@ mod probes;
 mod proxy;
 mod read_only;
 mod routes;
+mod runbooks;
 mod schema;
 mod secrets;
 mod sessions;

@@ -51,6 +51,12 @@ pub fn page(path: &str) -> (Rule, &'static str) {
         "/backups" => (Rule::SignedIn, "/backups"),
         "/backups/{policy}" => (Rule::SignedIn, "/backups/users-daily"),
         "/backups/{policy}/plan" => (Rule::SignedIn, "/backups/users-daily/plan"),
+        "/runbooks" => (Rule::SignedIn, "/runbooks"),
+        "/runbooks/new" => (Rule::SignedIn, "/runbooks/new"),
+        "/runbooks/{name}" => (Rule::SignedIn, "/runbooks/region-failover"),
+        "/runbooks/{name}/edit" => (Rule::SignedIn, "/runbooks/region-failover/edit"),
+        "/runbooks/{name}/versions" => (Rule::SignedIn, "/runbooks/region-failover/versions"),
+        "/runbooks/runs/{run}" => (Rule::SignedIn, "/runbooks/runs/01890a5d-ac96-774b-bcce-b302099a8057"),
         "/login" => (Rule::Everyone, "/login"),
         "/setup" => (Rule::Everyone, "/setup?token=x"),
         new => panic!("the page {new} has no rule here: who may see it?"),
@@ -71,6 +77,19 @@ pub fn function(path: &str) -> (Rule, &'static str) {
         "/api/keep_backup" => {
             (Rule::Only(Permission::KeepBackups), "policy=users-daily&backup=01890a5d-ac96-774b-bcce-b302099a8057&what=start&reason=because")
         }
+        "/api/runbooks" => (Rule::SignedIn, ""),
+        "/api/runbook" | "/api/runbook_text" | "/api/runbook_versions" => (Rule::SignedIn, "name=region-failover"),
+        "/api/check_runbook" => (Rule::SignedIn, "text=%23+A"),
+        // There is no such run: the answer says so to those who may ask.
+        "/api/run" => (Rule::SignedIn, "id=01890a5d-ac96-774b-bcce-b302099a8057"),
+        "/api/save_runbook" => (Rule::Only(Permission::WorkRunbooks), "name=own&text=%23+A&what=save"),
+        "/api/start_run" => (
+            Rule::Only(Permission::WorkRunbooks),
+            "id=01890a5d-ac96-774b-bcce-b302099a8057&name=region-failover&version=1&reason=because&values[from]=us-east-1",
+        ),
+        "/api/work_run" => (Rule::Only(Permission::WorkRunbooks), "id=01890a5d-ac96-774b-bcce-b302099a8057&what=begin&step=1"),
+        "/api/take_role" => (Rule::Only(Permission::WorkRunbooks), "id=01890a5d-ac96-774b-bcce-b302099a8057&role=Commander"),
+        "/api/send_message" => (Rule::Only(Permission::WorkRunbooks), "id=01890a5d-ac96-774b-bcce-b302099a8057&message=initial&shown=text&to=all"),
         "/api/cluster" => (Rule::SignedIn, "id=users"),
         "/api/plan" | "/api/plan_hash" => (Rule::SignedIn, "cluster=users&kind=switchover&node=pg-standby-west"),
         // There is no such operation: the answer says so to those who may ask.
@@ -120,7 +139,7 @@ fn route(path: &str) -> (Rule, Method) {
     match path {
         "/login" | "/logout" | "/setup" => (Rule::Everyone, Method::POST),
         "/healthz" | "/readyz" => (Rule::Everyone, Method::GET),
-        "/live" | "/pack" => (Rule::SignedIn, Method::GET),
+        "/live" | "/pack" | "/runbooks/{name}/export" => (Rule::SignedIn, Method::GET),
         new => panic!("the route {new} has no rule here: who may use it?"),
     }
 }
@@ -184,7 +203,8 @@ async fn strangers_come_as_far_as_the_sign_in_page() {
         let (rule, method) = route(path);
         let answer = stranger.send(method, path, &[], "name=x&password=y&token=z").await;
         // A download is followed like a link to a page.
-        let to_sign_in = path == "/pack" && answer.location() == "/login?next=%2Fpack";
+        let to_sign_in = (path == "/pack" && answer.location() == "/login?next=%2Fpack")
+            || (path.ends_with("/export") && answer.location().starts_with("/login?next=%2Frunbooks"));
         assert_eq!(answer.status == StatusCode::UNAUTHORIZED || to_sign_in, rule != Rule::Everyone, "{path}: {}", answer.status);
         assert!(!gives_away(&answer), "{path}");
     }
@@ -211,20 +231,21 @@ async fn strangers_come_as_far_as_the_sign_in_page() {
 #[tokio::test]
 async fn everyone_who_is_signed_in_may_look_everywhere() {
     let house = House::with_people().await;
+    server::runbooks::adopt(&house.desk).await.unwrap();
     for role in Role::ALL {
         let mut browser = house.signed_in(somebody(role)).await;
         let before = house.journal_length().await;
         for path in pages() {
             let (_, address) = page(&path);
             let answer = browser.get(address).await;
-            let unknown = address.starts_with("/operations/");
+            let unknown = address.starts_with("/operations/") || address.starts_with("/runbooks/runs/");
             assert!(answer.status == StatusCode::OK || (unknown && answer.status == StatusCode::NOT_FOUND), "{role} {address}: {}", answer.status);
         }
         for path in functions() {
             let (rule, form) = function(path);
             if rule == Rule::SignedIn {
                 let answer = browser.post(path, form).await;
-                let expected = if path == "/api/operation" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+                let expected = if matches!(path, "/api/operation" | "/api/run") { StatusCode::NOT_FOUND } else { StatusCode::OK };
                 assert_eq!(answer.status, expected, "{role} {path}: {}", answer.body);
             }
         }
@@ -325,7 +346,7 @@ async fn everything_else_that_changes_something_is_refused_to_those_who_may_not(
             refused += usize::from(may_not);
         }
     }
-    assert_eq!(refused, 8 * 4 + 4 * 3, "roles that may not, over the functions");
+    assert_eq!(refused, 13 * 4 + 4 * 3, "roles that may not, over the functions");
     assert!(house.desk.picture().records.operations.is_empty());
 }
 

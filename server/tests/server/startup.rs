@@ -79,7 +79,7 @@ fn a_second_server_is_refused_and_the_first_goes_on() {
     assert!(status.out.contains("\"source\": \"server\""), "{status:?}");
     let said = first.stop();
     assert!(said.contains("No account exists yet. Make the first one, once, at: http://127.0.0.1:"), "{said}");
-    // Its place is free again, and the journal tells of both starts.
+    // Its place is free again, and the journal tells of both starts, and of the two runbooks that came with the first.
     program.serve("info").stop();
-    assert_eq!(program.run(&["journal", "verify"]).fine(), "the journal is whole: 4 entries\n");
+    assert_eq!(program.run(&["journal", "verify"]).fine(), "the journal is whole: 6 entries\n");
 }
