@@ -67,8 +67,7 @@ impl Scratch {
 
     fn spawn(machine: &Machine, folder: &Folder, through: Option<Lsn>) -> anyhow::Result<Self> {
         let settings = folder.make("scratch")?;
-        // A path to a socket has at most 107 bytes, so it does not lie in the folder.
-        let sockets = std::env::temp_dir().join(format!("lifeboat-{:08x}", number_of(folder)));
+        let sockets = sockets_of(folder);
         std::fs::create_dir_all(&sockets).with_context(|| format!("{} cannot be made", sockets.display()))?;
         std::fs::set_permissions(&sockets, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         folder.own(&sockets)?;
@@ -197,6 +196,11 @@ impl Drop for Scratch {
             tracing::warn!(%error, folder = %self.sockets.display(), "the folder of a scratch server's socket is left");
         }
     }
+}
+
+/// Where the socket of a scratch server is: a path to one has at most 107 bytes, so it does not lie in the folder.
+pub fn sockets_of(folder: &Folder) -> PathBuf {
+    std::env::temp_dir().join(format!("lifeboat-{:08x}", number_of(folder)))
 }
 
 /// The same folder, the same number: what a killed server left is used again.

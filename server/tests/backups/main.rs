@@ -1,12 +1,15 @@
-//! Backups of a real PostgreSQL cluster: taken by real tools, copied, damaged, restored on a real scratch server.
+//! Backups taken by real tools, of a real PostgreSQL cluster and of what else there is: copied, damaged, restored on a real scratch server.
 
 mod faults;
 mod log;
+mod others;
 #[allow(dead_code, reason = "the labs of other tests do more")]
 #[path = "../failover/place.rs"]
 mod place;
 mod proofs;
 mod safe;
+mod tools;
+mod trouble;
 
 use engine::{
     backups::{
@@ -47,7 +50,14 @@ pub struct Server {
 
 impl Server {
     pub async fn start(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
-        let config = Config::read(&lab.folder.join("lifeboat.toml")).unwrap();
+        let server = Self::of(&lab.folder.join("lifeboat.toml"), change).await;
+        server.until("the primary is known", |picture| picture.cluster(&place::users()).is_some_and(|(_, view)| view.writable().len() == 1)).await;
+        server
+    }
+
+    /// Of any configuration.
+    pub async fn of(config: &std::path::Path, change: impl FnOnce(&mut Estate)) -> Self {
+        let config = Config::read(config).unwrap();
         let (mut estate, _) = config.read_estate().unwrap();
         change(&mut estate);
         let connections = Connections::new(&config, &estate).unwrap();
@@ -57,9 +67,7 @@ impl Server {
         drop(backups::start(desk.clone(), &config, &connections, &watching).unwrap());
         // Observers would speak through it; here nobody does.
         std::mem::forget(watching);
-        let server = Self { desk, config };
-        server.until("the primary is known", |picture| picture.cluster(&place::users()).is_some_and(|(_, view)| view.writable().len() == 1)).await;
-        server
+        Self { desk, config }
     }
 
     /// Looks at the store of a server that runs elsewhere, and asks it for things.
