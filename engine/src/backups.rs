@@ -11,8 +11,10 @@ use std::{collections::BTreeMap, fmt};
 
 pub mod calendar;
 pub mod chain;
+pub mod copies;
 pub mod health;
 pub mod ledger;
+pub mod listing;
 pub mod retention;
 #[cfg(feature = "schedule")]
 pub mod schedule;
@@ -63,7 +65,7 @@ pub enum ProofLevel {
     Checksum,
     /// The tool's own check read all of the data.
     Readable,
-    /// A scratch server started from it and was consistent.
+    /// A scratch server started from it and was consistent; of files, where nothing starts: all of them were restored.
     Boots,
     /// The restored data answered the questions put to it.
     Answers,
@@ -178,8 +180,13 @@ pub struct Count {
 pub enum BackupCopy {
     /// Written whole, and read back by its length.
     Stored { at: Instant },
-    /// It could not be written.
-    Failed { at: Instant, why: String },
+    /// It could not be written, the last of so many times in a row.
+    Failed {
+        at: Instant,
+        why: String,
+        #[serde(default = "once")]
+        attempts: u32,
+    },
     /// It was there, and is not any more, or not as it was.
     Missing { since: Instant, why: String },
 }
@@ -188,6 +195,10 @@ impl BackupCopy {
     pub fn is_stored(&self) -> bool {
         matches!(self, BackupCopy::Stored { .. })
     }
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// A person's wish that a backup is not deleted, whatever its age (legal hold).

@@ -17,7 +17,7 @@ mod reading;
 mod strategy;
 mod synchronous;
 mod traffic;
-pub use backup::{Assertion, BackupPolicy, BackupSource, Destination, Verification};
+pub use backup::{Assertion, BackupPolicy, BackupSource, Destination, ListingFormat, Verification};
 pub use detection::Detection;
 pub use monitoring::Monitoring;
 pub use pooler::{Follows, Pooler};

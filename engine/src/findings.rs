@@ -3,7 +3,7 @@
 
 use crate::{
     automation::{Decision, Verdict},
-    backups::{BackupType, health::Freshness},
+    backups::{BackupType, ProofLevel, health::Freshness},
     databases::{Lsn, MissingRight, bytes_in_words, room_in_words},
     dependencies,
     estate::Cluster,
@@ -282,6 +282,11 @@ pub enum Complaint {
     ContinuousShorterThanBase { own: Span, base: PolicyId, kept: Span },
     #[error("no verification is declared: nobody ever restores these backups")]
     NeverRestored,
+    #[error(
+        "“{wanted}” is declared, which is not available for {tool}: {}",
+        highest.map_or_else(|| "others make these backups".to_owned(), |highest| format!("its ladder ends at “{highest}”"))
+    )]
+    RungNotAvailable { wanted: ProofLevel, tool: String, highest: Option<ProofLevel> },
     #[error("the schedule cannot be read, so nothing is ever due: {why}")]
     ScheduleMistaken { why: String },
     #[error("jobs cannot run: {why}")]

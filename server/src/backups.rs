@@ -5,7 +5,7 @@
 //! schedules. Half a copy never counts, since only the journal says which are whole.
 
 use crate::{
-    config::Config,
+    config::{Config, sources::ListingSettings},
     connect::{objects::Destination, postgres::Address},
     connections::Connections,
     desk::Desk,
@@ -17,33 +17,42 @@ use engine::{
         Backup, BackupState, Fault, ProofFailure, ProofLevel, ProofResult, Trigger,
         health::{next_to_prove, to_prove},
         ledger::BackupEvent,
-        retention,
-        schedule::{Schedule, times_of},
+        schedule::Schedule,
         sights::{BackupSights, Progress, Stage},
     },
-    estate::{BackupPolicy, BackupSource, Estate},
+    estate::{BackupPolicy, BackupSource},
     id::{BackupId, ClusterId, DestinationId, OperationId, PolicyId, ProofId},
     journal::{Actor, Event},
     picture::Picture,
-    time::Span,
+    time::{Instant, Span},
 };
-use login::PgLogin;
+use keeper::Keeper;
+use quiet::Quiet;
 use restore::Place;
-use source::{AnySource, Machine, pg_basebackup::PgBasebackup, pg_dump::PgDump, pg_receivewal::PgReceivewal};
+use setup::Found;
+use source::AnySource;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tidy::Refusal;
 use tokio::{sync::mpsc::Sender, task::JoinHandle, time::MissedTickBehavior};
 use work::Work;
 
+mod again;
+mod checks;
+mod daemon;
 mod fetch;
 mod job;
+mod keeper;
 mod login;
+mod observed;
 mod proof;
+mod quiet;
 mod restore;
 mod scratch;
+mod setup;
 mod source;
 mod tidy;
 mod work;
@@ -65,13 +74,25 @@ const PROOFS_AT_ONCE: usize = 1;
 pub struct Backups {
     desk: Arc<Desk>,
     nodes: BTreeMap<(ClusterId, engine::id::NodeId), Address>,
-    sources: BTreeMap<PolicyId, Result<AnySource, String>>,
-    destinations: BTreeMap<DestinationId, Result<Destination, String>>,
+    sources: Found<PolicyId, AnySource>,
+    /// Tools that keep their backups themselves, for the policies that they back up.
+    keepers: Found<PolicyId, AnyKeeper>,
+    destinations: Found<DestinationId, Destination>,
+    listings: Found<String, ListingSettings>,
     work: Work,
     /// Where backups are restored to; absent where nowhere.
     restores: Option<Result<Place, String>>,
+    run_as: Option<(u32, u32)>,
     sightings: Sender<Sighting>,
     sights: Mutex<BackupSights>,
+    /// What the last reading of each list came to: the tool, or why it says nothing.
+    lists: Mutex<BTreeMap<PolicyId, Result<String, String>>>,
+    /// Destinations that refused a deletion, until they answer.
+    refusing: Mutex<BTreeMap<DestinationId, Refusal>>,
+    /// Continuous policies whose last fires found nothing new, which is not written down: that fire, and when it was found.
+    quiet: Mutex<BTreeMap<PolicyId, Quiet>>,
+    /// Fires of continuous policies that have something new.
+    news: Mutex<BTreeMap<PolicyId, Instant>>,
     /// What this process is at; the journal knows what runs, and not by whom.
     at_work: Mutex<BTreeSet<AtWork>>,
 }
@@ -81,9 +102,17 @@ enum AtWork {
     Job(BackupId),
     Proof(ProofId),
     Deletion(BackupId),
+    Sweep(BackupId),
+    Again(BackupId),
+    /// By the hash of its policy's name.
+    Asking(u64),
+    Refusing,
+    Lists,
     Checks,
     Copies,
 }
+
+type AnyKeeper = Arc<dyn Keeper>;
 
 /// Starts everything about backups. What is returned is what restores them, and the task, which ends only where it has failed.
 ///
@@ -95,58 +124,24 @@ pub fn start(desk: Arc<Desk>, config: &Config, connections: &Connections, watchi
     let root = config.backups.work.clone().unwrap_or_else(|| config.data.join("backups"));
     let backups = Arc::new(Backups {
         nodes: connections.nodes.clone(),
-        sources: sources(config, &estate),
-        destinations: destinations(config, &estate),
+        sources: setup::sources(config, &estate),
+        keepers: setup::keepers(config, &estate),
+        destinations: setup::destinations(config, &estate),
+        listings: observed::listings(config, &estate),
         work: Work::open(root, run_as).context("backups cannot be made")?,
         restores: config.backups.restores.clone().map(|root| Place::new(root, run_as).map_err(|error| format!("{error:#}"))),
+        run_as,
         desk,
         sightings: watching.sightings.clone(),
         sights: Mutex::default(),
+        lists: Mutex::default(),
+        refusing: Mutex::default(),
+        quiet: Mutex::default(),
+        news: Mutex::default(),
         at_work: Mutex::default(),
     });
     let task = tokio::spawn(backups.clone().run());
     Ok((backups, task))
-}
-
-/// What cannot be set up is told as what keeps jobs from running: it must not keep the rest of the product from it.
-fn sources(config: &Config, estate: &Estate) -> BTreeMap<PolicyId, Result<AnySource, String>> {
-    let machine = config.backups.find_postgres().map(|postgres_bin| Machine { postgres_bin });
-    let source = |policy: &BackupPolicy| -> anyhow::Result<Option<AnySource>> {
-        let machine = || machine.as_ref().map(Clone::clone).map_err(|error| anyhow::anyhow!("{error:#}"));
-        let login = |cluster: &ClusterId| {
-            let known = config.database.get(cluster).with_context(|| format!("the configuration has no [database.{cluster}]"))?;
-            let declared = estate.cluster(cluster).with_context(|| format!("the cluster {cluster} is not declared"))?;
-            PgLogin::read(known, &declared.database)
-        };
-        Ok(match &policy.source {
-            BackupSource::PgBasebackup { cluster } => Some(Arc::new(PgBasebackup { machine: machine()?, login: login(cluster)? })),
-            BackupSource::PgDump { cluster, database } => {
-                Some(Arc::new(PgDump { machine: machine()?, login: login(cluster)?, database: database.clone() }))
-            }
-            BackupSource::PgReceivewal { cluster } => {
-                // The characters that a slot may have.
-                let slot = format!("lifeboat_{}", policy.id).replace('-', "_");
-                let spool = config.data.join("log").join(policy.id.as_str());
-                Some(Arc::new(PgReceivewal { machine: machine()?, login: login(cluster)?, spool, slot }))
-            }
-            BackupSource::Reported => None,
-        })
-    };
-    let made = |policy: &BackupPolicy| match source(policy) {
-        Ok(None) => None,
-        Ok(Some(source)) => Some((policy.id.clone(), Ok(source))),
-        Err(error) => Some((policy.id.clone(), Err(format!("{error:#}")))),
-    };
-    estate.backup_policies.iter().filter_map(made).collect()
-}
-
-fn destinations(config: &Config, estate: &Estate) -> BTreeMap<DestinationId, Result<Destination, String>> {
-    let made = |id: &DestinationId| {
-        let settings = config.destination.get(id).with_context(|| format!("the configuration has no [destination.{id}] that says where it is"))?;
-        Destination::open(id, settings)
-    };
-    let all = estate.destinations.iter().map(|declared| &declared.id);
-    all.map(|id| (id.clone(), made(id).map_err(|error| format!("{error:#}")))).collect()
 }
 
 /// A proof that could not be carried out.
@@ -162,6 +157,7 @@ impl Backups {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut checks = tokio::time::interval(CHECKED_EVERY);
         let mut tidying = tokio::time::interval(tidy::EVERY);
+        let mut refusing = tokio::time::interval(TRIES_AGAIN);
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.reckon(),
@@ -170,7 +166,11 @@ impl Backups {
                         return;
                     }
                 }
-                _ = checks.tick() => self.spawn(AtWork::Checks, |this| async move { this.check().await; Ok(()) }),
+                _ = checks.tick() => {
+                    self.spawn(AtWork::Checks, |this| async move { this.check().await; Ok(()) });
+                    self.spawn(AtWork::Lists, |this| this.read_lists());
+                }
+                _ = refusing.tick() => self.spawn(AtWork::Refusing, |this| async move { this.ask_who_refused().await; Ok(()) }),
                 _ = tidying.tick() => self.spawn(AtWork::Copies, |this| async move { this.look_for_copies().await }),
             }
             if let Err(error) = self.go_on().await {
@@ -190,7 +190,7 @@ impl Backups {
         for policy in &picture.estate.backup_policies {
             if policy.source == BackupSource::Reported {
                 self.end_what_fell_silent(policy).await?;
-            } else {
+            } else if policy.source.is_made_here() {
                 self.end_what_was_left(&picture, policy).await?;
                 self.fire(&picture, policy).await?;
             }
@@ -215,12 +215,17 @@ impl Backups {
     }
 
     /// What runs by the journal and not in this process was left by a server that stopped.
-    async fn end_what_was_left(&self, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
+    async fn end_what_was_left(self: &Arc<Self>, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
         const WHY: &str = "the server stopped in the middle of it";
         for backup in picture.records.backups.of(&policy.id) {
             if backup.state == BackupState::Running && !self.is_at(AtWork::Job(backup.id)) && self.is_before(backup.started_at) {
                 self.note(backup, BackupEvent::Failed { why: WHY.to_owned() }).await?;
-                self.sweep(backup).await;
+                // A destination that does not answer must not hold the calendar up.
+                let left = backup.clone();
+                self.spawn(AtWork::Sweep(left.id), |this| async move {
+                    this.sweep(&left).await;
+                    Ok(())
+                });
             }
             if let Some(proof) = backup.running_proof().filter(|proof| !self.is_at(AtWork::Proof(proof.id)) && self.is_before(proof.started_at)) {
                 self.note(backup, BackupEvent::ProofEnded { proof: proof.id, result: said_nothing(WHY) }).await?;
@@ -247,20 +252,22 @@ impl Backups {
     }
 
     /// Whether something began before this process watched.
-    fn is_before(&self, at: engine::time::Instant) -> bool {
+    fn is_before(&self, at: Instant) -> bool {
         self.desk.picture().observed.since.is_some_and(|since| at < since)
     }
 
     /// Begins a job whose time has come, once for all the times that were missed. It is begun when it can run at once.
-    async fn fire(&self, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
+    async fn fire(self: &Arc<Self>, picture: &Picture, policy: &BackupPolicy) -> anyhow::Result<()> {
         let Some(record) = picture.records.backups.policy(&policy.id) else { return Ok(()) };
         let Ok(schedule) = Schedule::of(policy) else { return Ok(()) };
         let fired = record.backups.iter().rev().find_map(|backup| match backup.trigger {
             Trigger::Schedule { fire, .. } => Some(fire),
             Trigger::Asked { .. } | Trigger::Reported => None,
         });
+        let quiet = self.quiet_of(&policy.id);
+        let fired = fired.max(quiet.map(|quiet| quiet.fire));
         let Some((fire, missed)) = schedule.missed(fired.unwrap_or(record.since), picture.now) else { return Ok(()) };
-        if !self.may_begin(picture, policy) {
+        if !self.may_begin(picture, policy) || self.asks_for_news(picture, policy, fire) {
             return Ok(());
         }
         let id = BackupId(uuid::Uuid::now_v7());
@@ -277,7 +284,7 @@ impl Backups {
 
     /// Whether there is room for one more job: not too many at once, and one of a cluster.
     fn may_begin(&self, picture: &Picture, policy: &BackupPolicy) -> bool {
-        let runs = |other: &&BackupPolicy| other.source != BackupSource::Reported && picture.records.backups.running(&other.id).is_some();
+        let runs = |other: &&BackupPolicy| other.source.is_made_here() && picture.records.backups.running(&other.id).is_some();
         let running: Vec<&BackupPolicy> = picture.estate.backup_policies.iter().filter(runs).collect();
         let busy = policy.source.cluster().is_some_and(|cluster| running.iter().any(|other| other.source.cluster() == Some(cluster)));
         running.len() < JOBS_AT_ONCE && !busy
@@ -288,18 +295,18 @@ impl Backups {
         let backups = picture.records.backups.of(&policy.id);
         for backup in backups {
             match backup.state {
-                BackupState::Running if policy.source != BackupSource::Reported => {
+                BackupState::Running if policy.source.is_made_here() => {
                     let (policy, backup) = (policy.clone(), backup.clone());
                     self.spawn(AtWork::Job(backup.id), |this| async move {
                         let failed = BackupEvent::Failed { why: MISTAKE.to_owned() };
                         this.clone().to_its_end(backup.clone(), failed, job::run(this, policy, backup)).await
                     });
                 }
-                BackupState::Deleting => {
+                BackupState::Deleting if policy.source.is_made_here() && self.may_delete(backup) => {
                     let backup = backup.clone();
                     self.spawn(AtWork::Deletion(backup.id), |this| async move { this.delete(&backup).await });
                 }
-                BackupState::Running | BackupState::Completed | BackupState::Failed => {}
+                BackupState::Running | BackupState::Completed | BackupState::Failed | BackupState::Deleting => {}
             }
             if let Some(running) = backup.running_proof().filter(|_| self.count(|at| matches!(at, AtWork::Proof(_))) < PROOFS_AT_ONCE) {
                 let (policy, backup, id) = (policy.clone(), backup.clone(), running.id);
@@ -311,6 +318,11 @@ impl Backups {
         }
         if self.count(|at| matches!(at, AtWork::Proof(_))) < PROOFS_AT_ONCE {
             self.prove_what_is_due(picture, policy).await?;
+        }
+        self.make_copies_again(picture, policy);
+        if matches!(policy.source, BackupSource::Observed { .. }) {
+            // What others made is theirs to delete.
+            return Ok(());
         }
         self.expire(policy).await
     }
@@ -333,32 +345,17 @@ impl Backups {
         Ok(())
     }
 
-    /// Writes down that what may go is being deleted.
-    async fn expire(&self, policy: &BackupPolicy) -> anyhow::Result<()> {
-        let expired = |picture: &Picture| -> Vec<Event> {
-            let backups = picture.records.backups.of(&policy.id);
-            let fates = retention::fates_in(&picture.estate, &picture.records.backups, policy, picture.now);
-            let gone = backups.iter().zip(&fates).filter(|(backup, fate)| fate.kept.is_empty() && backup.state == BackupState::Completed);
-            let why = format!("older than {}, and nothing keeps it", policy.retention);
-            gone.map(|(backup, _)| Event::Backup {
-                policy: policy.id.clone(),
-                id: backup.id,
-                what: Box::new(BackupEvent::Deleting { why: why.clone() }),
-            })
-            .collect()
-        };
-        if !expired(&self.desk.picture()).is_empty() {
-            self.desk.record(&Actor::Lifeboat, expired).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes down what happened to a backup, unless it is gone meanwhile.
+    /// Writes down what happened to a backup, unless it is gone meanwhile; of copies, unless they are being deleted.
     async fn note(&self, backup: &Backup, what: BackupEvent) -> anyhow::Result<()> {
         let (policy, id) = (backup.policy.clone(), backup.id);
         let event = |picture: &Picture| {
-            let known = picture.records.backups.get(&policy, &id).is_some();
-            if known { vec![Event::Backup { policy: policy.clone(), id, what: Box::new(what.clone()) }] } else { Vec::new() }
+            let is_about_copies = matches!(what, BackupEvent::CopyStored { .. } | BackupEvent::CopyFailed { .. } | BackupEvent::CopyMissing { .. });
+            let known = picture.records.backups.get(&policy, &id);
+            if known.is_some_and(|known| !is_about_copies || matches!(known.state, BackupState::Running | BackupState::Completed)) {
+                vec![Event::Backup { policy: policy.clone(), id, what: Box::new(what.clone()) }]
+            } else {
+                Vec::new()
+            }
         };
         self.desk.record(&Actor::Lifeboat, event).await.map(|_| ())
     }
@@ -386,50 +383,9 @@ impl Backups {
         Ok(())
     }
 
-    /// Reckons when everything is due.
-    fn reckon(&self) {
-        let picture = self.desk.picture();
-        let times = |policy: &BackupPolicy| {
-            let record = picture.records.backups.policy(&policy.id)?;
-            let success = record.backups.iter().rev().find(|backup| matches!(backup.state, BackupState::Completed | BackupState::Deleting));
-            let since = success.and_then(|backup| backup.ended_at).unwrap_or(record.since);
-            Some((policy.id.clone(), times_of(policy, since, picture.now)))
-        };
-        let times = picture.estate.backup_policies.iter().filter_map(times).collect();
-        self.seen(|sights| sights.times = times);
-    }
-
-    /// Looks at tools and destinations.
-    async fn check(&self) {
-        let (mut troubles, mut tools) = (BTreeMap::new(), BTreeMap::new());
-        let mut silent: BTreeMap<&DestinationId, String> = BTreeMap::new();
-        for (id, destination) in &self.destinations {
-            let answer = match destination {
-                Ok(destination) => destination.answers().await.map_err(|error| format!("{error:#}")),
-                Err(why) => Err(why.clone()),
-            };
-            if let Err(why) = answer {
-                silent.insert(id, why);
-            }
-        }
-        for policy in self.desk.estate().backup_policies.iter().filter(|policy| policy.source != BackupSource::Reported) {
-            let tool = match self.sources.get(&policy.id) {
-                Some(Ok(source)) => source.tool().await.map_err(|error| format!("{error:#}")),
-                Some(Err(why)) => Err(why.clone()),
-                None => continue,
-            };
-            let unreachable = policy.destinations.iter().find_map(|id| Some(format!("the destination {id} cannot be used: {}", silent.get(id)?)));
-            match (tool, unreachable) {
-                (Err(why), _) | (Ok(_), Some(why)) => {
-                    troubles.insert(policy.id.clone(), why);
-                }
-                (Ok(tool), None) => {
-                    tools.insert(policy.id.clone(), tool);
-                }
-            }
-        }
-        self.seen(|sights| (sights.troubles, sights.tools) = (troubles, tools));
-        self.look_at_restores();
+    /// The tool that keeps the backups of a policy itself, where there is one.
+    fn keeper(&self, policy: &PolicyId) -> Option<anyhow::Result<&AnyKeeper>> {
+        Some(self.keepers.get(policy)?.as_ref().map_err(|why| anyhow::anyhow!("{why}")))
     }
 
     fn source(&self, policy: &PolicyId) -> anyhow::Result<&AnySource> {

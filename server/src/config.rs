@@ -18,11 +18,13 @@ mod channels;
 mod database;
 mod proxy_sign_in;
 mod runbooks;
+pub mod sources;
 pub use backups::{BackupSettings, DestinationSettings};
 pub use channels::{Channel, Tls, http_address, mailbox};
 pub use database::{DatabaseLogin, DatabaseTls};
 pub use proxy_sign_in::{ProxySignIn, SHORTEST_SECRET as SHORTEST_PROXY_SECRET, header as proxy_header};
 pub use runbooks::{RunbookCommand, RunbookOrigin};
+pub use sources::{RepositorySettings, SourceSettings};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +105,12 @@ pub struct Config {
     /// Where the destinations of the estate are, `[destination.backups-west]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub destination: BTreeMap<DestinationId, DestinationSettings>,
+    /// What destinations are to tools that keep backups themselves, `[repository.files-west]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub repository: BTreeMap<DestinationId, RepositorySettings>,
+    /// What the sources of backups are that the estate names, `[backup_source.cache]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backup_source: BTreeMap<String, SourceSettings>,
     /// The tokens of backup jobs that others run, `[backup_job.redis-hourly]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub backup_job: BTreeMap<PolicyId, MachineToken>,
@@ -313,6 +321,11 @@ impl Config {
         }
         config.backups.resolve(base);
         config.destination.values_mut().for_each(|destination| destination.resolve(base));
+        config.repository.values_mut().for_each(|repository| repository.resolve(base));
+        for (name, source) in &mut config.backup_source {
+            source.resolve(base);
+            source.check().with_context(|| format!("{}: [backup_source.{name}]", file.display()))?;
+        }
         for (cluster, login) in &mut config.database {
             login.resolve(base);
             login.check().with_context(|| format!("{}: [database.{cluster}]", file.display()))?;

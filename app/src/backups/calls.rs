@@ -94,7 +94,7 @@ pub async fn keep_backup(policy: String, backup: String, what: String, reason: S
     let declared = picture.estate.backup_policy(&policy).ok_or_else(|| missing("backup policy", policy.as_str()))?;
     let id: BackupId = backup.parse().map_err(|_| missing("backup", &backup))?;
     let command = match what.as_str() {
-        "start" if declared.source == engine::estate::BackupSource::Reported => {
+        "start" if !declared.source.is_made_here() => {
             return Err(Fault::BadInput(format!("{policy} is backed up by a job of its own; start it where it runs")));
         }
         "start" => BackupCommand::Start { kind: declared.kind, reason },

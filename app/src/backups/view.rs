@@ -353,7 +353,7 @@ impl PolicyView {
             barred_keep: viewer.barred(Permission::KeepBackups),
             barred_prove: viewer.barred(Permission::Rehearse),
             new_id,
-            own: policy.source != BackupSource::Reported,
+            own: policy.source.is_made_here(),
         })
     }
 }
@@ -380,6 +380,14 @@ fn facts(picture: &Picture, policy: &BackupPolicy) -> Vec<(String, String)> {
         BackupSource::PgBasebackup { cluster } => format!("the cluster {cluster}, by {tool}"),
         BackupSource::PgReceivewal { cluster } => format!("the write-ahead log of {cluster}, by {tool}"),
         BackupSource::PgDump { cluster, database } => format!("the database {database} of {cluster}, by {tool}"),
+        BackupSource::Pgbackrest { cluster, stanza } => format!("the cluster {cluster}, by {tool}, stanza {stanza}"),
+        BackupSource::Qdrant { name, collection: Some(collection) } => format!("the collection {collection} of {name}, by {tool}"),
+        BackupSource::Restic { name }
+        | BackupSource::Redis { name }
+        | BackupSource::Etcd { name }
+        | BackupSource::Qdrant { name, collection: None }
+        | BackupSource::Command { name } => format!("{name}, by {tool}"),
+        BackupSource::Observed { .. } => format!("others make them, with {tool}; its list is read"),
         BackupSource::Reported => "by a job of its own, which tells how it went".to_owned(),
     };
     let verification = match &policy.verification {

@@ -89,6 +89,16 @@ pub enum BackupEvent {
     Failed {
         why: String,
     },
+    /// A tool that others run lists it. It says itself when it was made, which is when it counts from.
+    Seen {
+        kind: BackupType,
+        began: Instant,
+        ended: Instant,
+        contents: Contents,
+        /// What is wrong with it, where the list says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broken: Option<String>,
+    },
     /// Written before anything is read.
     ProofStarted {
         proof: ProofId,
@@ -275,6 +285,18 @@ impl BackupLedger {
             record.backups.push(Arc::new(Backup::begun(id, policy.clone(), *kind, trigger.clone(), actor.clone(), at)));
             return Ok(());
         }
+        if let BackupEvent::Seen { kind, began, ended, contents, broken } = event {
+            let record = self.0.entry(policy.clone()).or_insert_with(|| PolicyRecord { since: at, backups: Vec::new() });
+            if record.backups.iter().any(|backup| backup.id == id) {
+                return Err(BackupMisfit::BegunTwice { id });
+            }
+            let mut seen = Backup::begun(id, policy.clone(), *kind, Trigger::Reported, actor.clone(), *began);
+            seen.state = if broken.is_some() { BackupState::Failed } else { BackupState::Completed };
+            (seen.ended_at, seen.why, seen.contents) = (Some(*ended), broken.clone(), Some(contents.clone()));
+            let place = record.backups.partition_point(|other| other.started_at <= *began);
+            record.backups.insert(place, Arc::new(seen));
+            return Ok(());
+        }
         let record = self.0.get_mut(policy).ok_or(BackupMisfit::Unknown { id })?;
         let place = record.backups.iter().position(|backup| backup.id == id).ok_or(BackupMisfit::Unknown { id })?;
         if *event == BackupEvent::Deleted && record.backups[place].state == BackupState::Deleting {
@@ -301,7 +323,11 @@ impl Backup {
                 self.copies.insert(destination.clone(), BackupCopy::Stored { at });
             }
             (BackupState::Running | BackupState::Completed, BackupEvent::CopyFailed { destination, why }) => {
-                self.copies.insert(destination.clone(), BackupCopy::Failed { at, why: why.clone() });
+                let before = match self.copies.get(destination) {
+                    Some(BackupCopy::Failed { attempts, .. }) => *attempts,
+                    _ => 0,
+                };
+                self.copies.insert(destination.clone(), BackupCopy::Failed { at, why: why.clone(), attempts: before.saturating_add(1) });
             }
             (BackupState::Completed, BackupEvent::CopyMissing { destination, why }) => {
                 let since = match self.copies.get(destination) {

@@ -76,16 +76,87 @@ pub enum BackupSource {
     PgDump { cluster: ClusterId, database: String },
     /// The write-ahead log of the cluster with `pg_receivewal`, up to the moment of the fire, from the node that takes the writes.
     PgReceivewal { cluster: ClusterId },
+    /// A whole PostgreSQL cluster with pgBackRest, into the repositories that the configuration names for the destinations.
+    Pgbackrest { cluster: ClusterId, stanza: String },
+    /// Files of this server's machine with restic, into the repositories that the configuration names for the destinations. Which
+    /// files: `[backup_source.NAME]` in the configuration, as for all that have a `name`.
+    Restic { name: String },
+    /// All keys of a Redis, as its RDB file.
+    Redis { name: String },
+    /// All keys of an etcd, as its snapshot.
+    Etcd { name: String },
+    /// One collection of a Qdrant, or all of its storage, as its snapshot.
+    Qdrant {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        collection: Option<String>,
+    },
+    /// Whatever a command of the configuration puts into a folder.
+    Command { name: String },
+    /// Backups that others make with a tool that lists them: the list is read every minute, and nothing else is done.
+    Observed { name: String, format: ListingFormat },
     /// Somebody else's job, which says by itself how it goes (`POST /api/v1/backups/POLICY/…`).
     Reported,
+}
+
+/// The lists of backups that can be read, by the tools that print them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListingFormat {
+    /// `pgbackrest info --output=json`
+    Pgbackrest,
+    /// `restic snapshots --json`
+    Restic,
+    /// `barman --format json list-backups SERVER`
+    Barman,
+    /// `wal-g backup-list --detail --json`
+    WalG,
+}
+
+impl ListingFormat {
+    /// The name of the tool, for people.
+    pub fn tool(self) -> &'static str {
+        match self {
+            ListingFormat::Pgbackrest => "pgBackRest",
+            ListingFormat::Restic => "restic",
+            ListingFormat::Barman => "Barman",
+            ListingFormat::WalG => "WAL-G",
+        }
+    }
 }
 
 impl BackupSource {
     /// The cluster that is read, where it is one.
     pub fn cluster(&self) -> Option<&ClusterId> {
         match self {
-            BackupSource::PgBasebackup { cluster } | BackupSource::PgReceivewal { cluster } | BackupSource::PgDump { cluster, .. } => Some(cluster),
-            BackupSource::Reported => None,
+            BackupSource::PgBasebackup { cluster }
+            | BackupSource::PgReceivewal { cluster }
+            | BackupSource::PgDump { cluster, .. }
+            | BackupSource::Pgbackrest { cluster, .. } => Some(cluster),
+            _ => None,
+        }
+    }
+    /// Whether Lifeboat itself makes these backups.
+    pub fn is_made_here(&self) -> bool {
+        !matches!(self, BackupSource::Observed { .. } | BackupSource::Reported)
+    }
+    /// Whether the tool keeps its backups in repositories of its own.
+    pub fn keeps_itself(&self) -> bool {
+        matches!(self, BackupSource::Pgbackrest { .. } | BackupSource::Restic { .. })
+    }
+    /// The highest rung of the proof ladder that there is for this source; absent where Lifeboat has nothing to prove.
+    pub fn highest_rung(&self) -> Option<ProofLevel> {
+        match self {
+            BackupSource::PgBasebackup { .. } | BackupSource::PgDump { .. } | BackupSource::PgReceivewal { .. } | BackupSource::Pgbackrest { .. } => {
+                Some(ProofLevel::Answers)
+            }
+            // Nothing can be asked of these in SQL.
+            BackupSource::Restic { .. } | BackupSource::Redis { .. } | BackupSource::Etcd { .. } | BackupSource::Command { .. } => {
+                Some(ProofLevel::Boots)
+            }
+            // There is no tool that reads a snapshot without a Qdrant.
+            BackupSource::Qdrant { .. } => Some(ProofLevel::Checksum),
+            BackupSource::Observed { .. } | BackupSource::Reported => None,
         }
     }
     /// The name of the tool, for people.
@@ -94,6 +165,13 @@ impl BackupSource {
             BackupSource::PgBasebackup { .. } => "pg_basebackup",
             BackupSource::PgDump { .. } => "pg_dump",
             BackupSource::PgReceivewal { .. } => "pg_receivewal",
+            BackupSource::Pgbackrest { .. } => "pgBackRest",
+            BackupSource::Restic { .. } => "restic",
+            BackupSource::Redis { .. } => "redis-cli",
+            BackupSource::Etcd { .. } => "etcdctl",
+            BackupSource::Qdrant { .. } => "Qdrant",
+            BackupSource::Command { .. } => "a command",
+            BackupSource::Observed { format, .. } => format.tool(),
             BackupSource::Reported => "a job of its own",
         }
     }

@@ -68,12 +68,22 @@ impl<'a> Found<'a> {
             if policy.verification.is_none() {
                 self.add(Severity::Watch, policy, None, Complaint::NeverRestored);
             }
+            self.rungs(policy);
         }
         for destination in &estate.destinations {
             if estate.region(&destination.region).is_none() {
                 let complaint = Complaint::UndeclaredRegion { of: format!("the destination {}", destination.id), region: destination.region.clone() };
                 self.list.push(Finding { severity: Severity::Act, about: About::Estate, complaint, since: None });
             }
+        }
+    }
+
+    /// A rung that there is none of for a source is never reached, and never green.
+    fn rungs(&mut self, policy: &BackupPolicy) {
+        let highest = policy.source.highest_rung();
+        if let Some(verification) = policy.verification.as_ref().filter(|verification| highest.is_none_or(|highest| verification.level > highest)) {
+            let complaint = Complaint::RungNotAvailable { wanted: verification.level, tool: policy.source.tool().to_owned(), highest };
+            self.add(Severity::Watch, policy, None, complaint);
         }
     }
 
@@ -162,7 +172,7 @@ impl<'a> Found<'a> {
             let backup_id = backup.id;
             match backup.copies.get(destination) {
                 Some(BackupCopy::Stored { .. }) => {}
-                Some(BackupCopy::Failed { at, why }) => {
+                Some(BackupCopy::Failed { at, why, .. }) => {
                     let complaint = Complaint::CopyFailed { backup: backup_id, destination: destination.clone(), why: why.clone() };
                     self.add(Severity::Act, policy, Some(*at), complaint);
                 }

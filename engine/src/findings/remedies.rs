@@ -242,6 +242,10 @@ impl Complaint {
                 format!("Keep the changes as long as the oldest base, or no base longer than {own}.")
             }
             Complaint::NeverRestored => "Declare a verification: how far to prove, and how often.".to_owned(),
+            Complaint::RungNotAvailable { highest: Some(highest), .. } => {
+                format!("Declare `level = \"{highest}\"`, and prove the rest by hand.")
+            }
+            Complaint::RungNotAvailable { highest: None, .. } => "Take the verification out, and restore one of these backups by hand.".to_owned(),
             Complaint::ScheduleMistaken { .. } => "Correct the schedule, for example 0 2 * * * for every night at two.".to_owned(),
             Complaint::BackupCannotRun { .. } => "Put right what is missing; the next fire of the schedule tries again.".to_owned(),
             Complaint::BackupLate { .. } => "Look whether the job runs and how long it takes; start one by hand if the next fire is far.".to_owned(),
@@ -252,7 +256,10 @@ impl Complaint {
             Complaint::BackupSlow { .. } => {
                 "Look what else uses the source, the network and the destinations; a job that runs into its time-out leaves nothing.".to_owned()
             }
-            Complaint::CopyFailed { destination, .. } | Complaint::CopyNeverMade { destination, .. } => {
+            Complaint::CopyFailed { destination, .. } => {
+                format!("Check that {destination} can be reached and has room; the copy is made again a few times, and the next backup has one too.")
+            }
+            Complaint::CopyNeverMade { destination, .. } => {
                 format!("Check that {destination} can be reached and has room; the next backup is copied there again.")
             }
             Complaint::CopyMissing { destination, .. } | Complaint::CopyDamaged { destination, .. } => {

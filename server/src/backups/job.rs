@@ -1,7 +1,7 @@
 //! One job: reads the source into a folder, takes down what was read, and puts a copy into each destination.
 
 use super::{
-    Backups,
+    Backups, keeper,
     source::{Order, Taken},
     work::Folder,
 };
@@ -10,14 +10,14 @@ use anyhow::{Context, bail};
 use engine::{
     backups::{Backup, Contents, StoredFile, ledger::BackupEvent, sights::Stage},
     estate::BackupPolicy,
-    id::BackupId,
+    id::{BackupId, ClusterId},
     picture::Picture,
 };
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What a copy says of itself, for the day on which nothing else is left.
-const LABEL: &str = "lifeboat.json";
+pub(super) const LABEL: &str = "lifeboat.json";
 
 /// The folder of a backup in every destination.
 pub(super) fn place(backup: &Backup) -> String {
@@ -44,7 +44,11 @@ pub(super) async fn run(this: Arc<Backups>, policy: BackupPolicy, backup: Arc<Ba
     match worked? {
         Ok(()) => this.note(&backup, BackupEvent::Completed).await,
         Err(error) => {
-            this.note(&backup, BackupEvent::Failed { why: format!("{error:#}") }).await?;
+            let mut why = format!("{error:#}");
+            if why.contains("No space left") && !why.contains("make room") {
+                why += "; make room where `work` in [backups] lies, or name another place there";
+            }
+            this.note(&backup, BackupEvent::Failed { why }).await?;
             this.sweep(&backup).await;
             Ok(())
         }
@@ -67,6 +71,11 @@ async fn stopped(this: &Backups, policy: &BackupPolicy, id: BackupId) -> anyhow:
 
 /// The outer error is the journal's, the inner one the job's.
 async fn read_and_copy(this: &Arc<Backups>, policy: &BackupPolicy, backup: &Backup, folder: &Folder) -> anyhow::Result<anyhow::Result<()>> {
+    match this.keeper(&policy.id) {
+        Some(Ok(tool)) => return keeper::back_up(this, tool.as_ref(), policy, backup, folder).await,
+        Some(Err(error)) => return Ok(Err(error)),
+        None => {}
+    }
     let contents = match read(this, policy, backup, folder).await {
         Ok(contents) => contents,
         Err(error) => return Ok(Err(error)),
@@ -98,7 +107,8 @@ async fn read(this: &Arc<Backups>, policy: &BackupPolicy, backup: &Backup, folde
     let tool = source.tool().await?;
     let (progress, mut read) = watch::channel((0, None));
     let count = policy.verification.as_ref().map(|verification| verification.count.clone()).unwrap_or_default();
-    let order = Order { node: node(&this.desk.picture(), this, policy)?, count, patience: policy.timeout.as_std(), progress };
+    let node = policy.source.cluster().map(|id| node(&this.desk.picture(), this, id)).transpose()?;
+    let order = Order { node, count, patience: policy.timeout.as_std(), progress };
     this.at_stage(backup.id, Stage::Reading, 0, None);
     let telling = async {
         while read.changed().await.is_ok() {
@@ -125,8 +135,7 @@ fn stored(base: &std::path::Path, name: String) -> anyhow::Result<StoredFile> {
 }
 
 /// The node that takes the writes, by what was seen last.
-fn node(picture: &Picture, this: &Backups, policy: &BackupPolicy) -> anyhow::Result<Address> {
-    let id = policy.source.cluster().context("there is no cluster to read")?;
+pub(super) fn node(picture: &Picture, this: &Backups, id: &ClusterId) -> anyhow::Result<Address> {
     let (_, view) = picture.cluster(id).with_context(|| format!("the cluster {id} was not seen yet"))?;
     let writable = view.writable();
     let [node] = writable[..] else { bail!("{} nodes of {id} take writes; a backup is taken of exactly one", writable.len()) };

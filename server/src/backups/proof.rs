@@ -1,7 +1,7 @@
 //! One proof: fetches a copy as if nothing else were left, and climbs the ladder as far as it is to. The source is never
 //! touched, and what was started ends with it.
 
-use super::{Backups, fetch::fetch, job, source::Broken, source::Climbed, work::Folder};
+use super::{AnyKeeper, Backups, fetch::fetch, job, keeper, source::Broken, source::Climbed, work::Folder};
 use engine::{
     backups::{Backup, BackupCopy, Contents, Fault, ProofFailure, ProofLevel, ProofResult, chain, ledger::BackupEvent, sights::Stage},
     estate::{BackupPolicy, Verification},
@@ -52,6 +52,9 @@ struct Climb<'a> {
 impl Climb<'_> {
     async fn up(&mut self, policy: &BackupPolicy, folder: &Folder, wanted: ProofLevel) -> (Option<Span>, Option<engine::time::Instant>) {
         let nothing = (None, None);
+        if let Some(tool) = self.this.keeper(&policy.id) {
+            return self.kept(tool, policy, folder, wanted).await;
+        }
         let Some(contents) = self.backup.contents.clone() else { return nothing };
         let began = Moment::now();
         let outcome = self.exists(&contents).await;
@@ -79,8 +82,34 @@ impl Climb<'_> {
             }
         };
         self.this.at_stage(self.backup.id, Stage::Proving, 0, None);
+        // A source whose ladder ends below has nothing more to say; that it does is told by a finding.
+        if policy.source.highest_rung().is_none_or(|highest| highest < ProofLevel::Readable) {
+            return nothing;
+        }
         let climbed = source.climb(folder, wanted, verification, &contents.counts).await;
         self.take_over(climbed, fetching)
+    }
+
+    /// A tool that keeps its backups itself climbs by itself.
+    async fn kept(
+        &mut self,
+        tool: anyhow::Result<&AnyKeeper>,
+        policy: &BackupPolicy,
+        folder: &Folder,
+        wanted: ProofLevel,
+    ) -> (Option<Span>, Option<engine::time::Instant>) {
+        let began = Moment::now();
+        let undeclared = Verification { level: wanted, every: Span::ZERO, valid_for: Span::ZERO, count: Vec::new(), assertions: Vec::new() };
+        let verification = policy.verification.as_ref().unwrap_or(&undeclared);
+        self.this.at_stage(self.backup.id, Stage::Proving, 0, None);
+        let climbed = match tool {
+            Ok(tool) => keeper::climb(tool.as_ref(), folder, self.backup.id, self.from, wanted, verification).await,
+            Err(error) => {
+                self.climbed.step(ProofLevel::Exists, began, Err(Broken::surroundings(format!("{error:#}"))));
+                return (None, None);
+            }
+        };
+        self.take_over(climbed, began)
     }
 
     fn take_over(&mut self, climbed: Climbed, fetching: Moment) -> (Option<Span>, Option<engine::time::Instant>) {

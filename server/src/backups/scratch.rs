@@ -196,7 +196,7 @@ impl Drop for Scratch {
 }
 
 /// Where a server on this folder has its socket. A path to a socket has at most 107 bytes, so it does not lie in the folder.
-pub(super) fn sockets_of(folder: &Folder) -> PathBuf {
+pub fn sockets_of(folder: &Folder) -> PathBuf {
     std::env::temp_dir().join(format!("lifeboat-{:08x}", number_of(folder)))
 }
 

@@ -3,7 +3,7 @@
 
 use super::work::Folder;
 use crate::connect::{postgres::Address, program};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use async_trait::async_trait;
 use engine::{
     backups::{Count, Fault, ProofFailure, ProofLevel, Rung, chain::WalRange},
@@ -13,9 +13,16 @@ use engine::{
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
+pub mod command;
+pub mod etcd;
 pub mod pg_basebackup;
 pub mod pg_dump;
 pub mod pg_receivewal;
+pub mod qdrant;
+pub mod redis;
+
+/// How often it is looked how much a tool has written.
+const LOOKED_EVERY: Duration = Duration::from_millis(500);
 
 /// What was read.
 #[derive(Debug)]
@@ -79,13 +86,36 @@ impl Broken {
 
 /// What a source is told of the job.
 pub struct Order {
-    /// The node that takes the writes now.
-    pub node: Address,
+    /// The node that takes the writes now, where a cluster is read.
+    pub node: Option<Address>,
     /// Tables whose rows are counted, `schema.table`.
     pub count: Vec<String>,
     pub patience: Duration,
     /// Bytes read so far, and how many there are in all where that is known.
     pub progress: watch::Sender<(u64, Option<u64>)>,
+}
+
+impl Order {
+    /// # Errors
+    /// There is none.
+    pub fn node(&self) -> anyhow::Result<&Address> {
+        self.node.as_ref().context("there is no cluster to read")
+    }
+
+    /// Waits for a tool, and tells meanwhile how much it has written; of how much that is a part is not known.
+    ///
+    /// # Errors
+    /// Those of the tool.
+    pub async fn told<T>(&self, folder: &Folder, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let mut work = std::pin::pin!(work);
+        let mut looked = tokio::time::interval(LOOKED_EVERY);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = looked.tick() => drop(self.progress.send_replace((folder.size(), None))),
+            }
+        }
+    }
 }
 
 /// See the module.
@@ -102,6 +132,14 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// With the tool's own words. What is in the folder then is nothing.
     async fn take(&self, folder: &Folder, order: &Order) -> anyhow::Result<Taken>;
+
+    /// Whether nothing at all was written since the last time that everything was read. `false` where that cannot be said.
+    ///
+    /// # Errors
+    /// Where the source cannot be asked.
+    async fn nothing_new(&self, _node: &Address) -> anyhow::Result<bool> {
+        Ok(false)
+    }
 
     /// At least one destination has these files.
     ///

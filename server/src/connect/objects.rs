@@ -7,7 +7,11 @@ use engine::id::DestinationId;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path as Place};
 use sha2::{Digest as _, Sha256};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -24,10 +28,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Destination {
     pub id: DestinationId,
-    store: Arc<dyn ObjectStore>,
+    settings: DestinationSettings,
+    opened: Arc<Mutex<Opened>>,
     prefix: Place,
     /// For a folder: it must be there before anything is put into it, or a disk that is not mounted would be written beside.
     folder: Option<std::path::PathBuf>,
+}
+
+/// A store, and the secrets that it was opened with.
+struct Opened {
+    store: Arc<dyn ObjectStore>,
+    secrets: Vec<(String, String)>,
 }
 
 impl Destination {
@@ -45,14 +56,28 @@ impl Destination {
             }
             // It is opened as a whole, since a folder that is not there yet cannot be.
             let prefix = Place::from_absolute_path(&folder).with_context(|| format!("“{}” cannot be used", settings.url))?;
-            return Ok(Self { id: id.clone(), store: Arc::new(LocalFileSystem::new()), prefix, folder: Some(folder) });
+            let opened = Arc::new(Mutex::new(Opened { store: Arc::new(LocalFileSystem::new()), secrets: Vec::new() }));
+            return Ok(Self { id: id.clone(), settings: settings.clone(), opened, prefix, folder: Some(folder) });
         }
-        let mut options: Vec<(String, String)> = settings.options.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        for (name, file) in &settings.secret_files {
-            options.push((name.clone(), read_secret(file)?));
+        let secrets = secrets(settings)?;
+        let (store, prefix) = bucket(settings, &secrets)?;
+        let opened = Arc::new(Mutex::new(Opened { store, secrets }));
+        Ok(Self { id: id.clone(), settings: settings.clone(), opened, prefix, folder: None })
+    }
+
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).store.clone()
+    }
+
+    /// Credentials that were put into their files since are used from now on.
+    fn renew(&self) -> anyhow::Result<()> {
+        let secrets = secrets(&self.settings)?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if opened.secrets != secrets {
+            let (store, _) = bucket(&self.settings, &secrets)?;
+            *opened = Opened { store, secrets };
         }
-        let (store, prefix) = object_store::parse_url_opts(&url, options).with_context(|| format!("“{}” cannot be used", settings.url))?;
-        Ok(Self { id: id.clone(), store: Arc::from(store), prefix, folder: None })
+        Ok(())
     }
 
     /// Whether it can be used now.
@@ -66,8 +91,10 @@ impl Destination {
             }
             return Ok(());
         }
+        self.renew()?;
         // One listing of nothing: whether it is there, and lets us in.
-        let mut listed = self.store.list(Some(&self.place("lifeboat-asks-whether-it-may-look")));
+        let store = self.store();
+        let mut listed = store.list(Some(&self.place("lifeboat-asks-whether-it-may-look")));
         match tokio::time::timeout(PATIENCE, listed.next()).await {
             Ok(None | Some(Ok(_))) => Ok(()),
             Ok(Some(Err(error))) => Err(in_words(error)),
@@ -87,7 +114,7 @@ impl Destination {
         self.answers().await?;
         let place = self.place(name);
         let mut from = File::open(file).await.with_context(|| format!("{} cannot be read", file.display()))?;
-        let upload = patiently(self.store.put_multipart(&place)).await?;
+        let upload = patiently(self.store().put_multipart(&place)).await?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
         let (mut chunk, mut sent) = (vec![0; 256 * 1024], 0_u64);
         let sending = async {
@@ -140,7 +167,7 @@ impl Destination {
     /// # Errors
     /// Where that cannot be found out.
     pub async fn length(&self, name: &str) -> anyhow::Result<Option<u64>> {
-        match tokio::time::timeout(PATIENCE, self.store.head(&self.place(name))).await {
+        match tokio::time::timeout(PATIENCE, self.store().head(&self.place(name))).await {
             Ok(Ok(known)) => Ok(Some(known.size)),
             Ok(Err(object_store::Error::NotFound { .. })) => Ok(None),
             Ok(Err(error)) => Err(in_words(error)),
@@ -153,7 +180,7 @@ impl Destination {
     /// # Errors
     /// Where it cannot be read, or the disk here is full.
     pub async fn fetch(&self, name: &str, to: &Path, told: impl Fn(u64)) -> anyhow::Result<String> {
-        let stored = patiently(self.store.get(&self.place(name))).await?;
+        let stored = patiently(self.store().get(&self.place(name))).await?;
         let mut stream = stored.into_stream();
         let mut file = File::create(to).await.with_context(|| format!("{} cannot be written", to.display()))?;
         let (mut hash, mut read) = (Sha256::new(), 0_u64);
@@ -174,19 +201,20 @@ impl Destination {
     pub async fn delete_all(&self, folder: &str) -> anyhow::Result<()> {
         self.answers().await?;
         let place = self.place(folder);
-        let listed: Vec<_> = tokio::time::timeout(PATIENCE, self.store.list(Some(&place)).map_ok(|known| known.location).try_collect())
+        let listed: Vec<_> = tokio::time::timeout(PATIENCE, self.store().list(Some(&place)).map_ok(|known| known.location).try_collect())
             .await
             .context("it does not answer")?
             .map_err(in_words)?;
         for location in listed {
-            match patiently(self.store.delete(&location)).await {
+            match patiently(self.store().delete(&location)).await {
                 Ok(()) => {}
                 Err(error) if error.is::<Gone>() => {}
                 Err(error) => return Err(error),
             }
         }
         if let Some(base) = &self.folder {
-            match tokio::fs::remove_dir(base.join(folder)).await {
+            // With what an upload left that was under way when a server was killed: listings do not show that.
+            match tokio::fs::remove_dir_all(base.join(folder)).await {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).with_context(|| format!("{} cannot be removed", base.join(folder).display())),
@@ -222,7 +250,35 @@ fn in_words(error: object_store::Error) -> anyhow::Error {
         }
         cause = next;
     }
-    anyhow::anyhow!(said.chars().take(600).collect::<String>())
+    let said: String = said.chars().take(600).collect();
+    match what_to_do(&said) {
+        Some(hint) => anyhow::anyhow!("{hint} ({said})"),
+        None => anyhow::anyhow!(said),
+    }
+}
+
+/// For what a store says often, and only those who know it understand.
+fn what_to_do(said: &str) -> Option<&'static str> {
+    let known = [
+        ("ExpiredToken", "its credentials have expired: put new ones into the files that its `secret_files` name, they are read again"),
+        ("InvalidAccessKeyId", "its access key is not known there: put the right one into the files that its `secret_files` name"),
+        ("SignatureDoesNotMatch", "its secret key is not the one of its access key: put the right one into the files that its `secret_files` name"),
+        ("AccessDenied", "its credentials do not allow this: grant them to list, read, write and delete there"),
+        ("NoSuchBucket", "the bucket is not there: make it, or correct its name"),
+        ("No space left", "its disk is full: make room there, or have less kept"),
+    ];
+    known.into_iter().find(|(word, _)| said.contains(word)).map(|(_, hint)| hint)
+}
+
+fn secrets(settings: &DestinationSettings) -> anyhow::Result<Vec<(String, String)>> {
+    settings.secret_files.iter().map(|(name, file)| Ok((name.clone(), read_secret(file)?))).collect()
+}
+
+fn bucket(settings: &DestinationSettings, secrets: &[(String, String)]) -> anyhow::Result<(Arc<dyn ObjectStore>, Place)> {
+    let url = Url::parse(&settings.url).with_context(|| format!("“{}” is no address", settings.url))?;
+    let options = settings.options.iter().map(|(name, value)| (name.clone(), value.clone())).chain(secrets.iter().cloned());
+    let (store, prefix) = object_store::parse_url_opts(&url, options).with_context(|| format!("“{}” cannot be used", settings.url))?;
+    Ok((Arc::from(store), prefix))
 }
 
 /// SHA-256 of a file on this machine.

@@ -33,7 +33,21 @@ pub async fn run(line: &[String], variables: &[(&str, &str)], patience: Duration
 /// # Errors
 /// See `run`.
 pub async fn run_as(line: &[String], variables: &[(&str, &str)], identity: Option<(u32, u32)>, patience: Duration) -> anyhow::Result<String> {
-    to_its_end(line, variables, identity, patience, whole).await
+    run_long(line, variables, identity, patience, LONGEST_OUTPUT).await
+}
+
+/// The same, of a program that may print up to `longest` bytes.
+///
+/// # Errors
+/// See `run`.
+pub async fn run_long(
+    line: &[String],
+    variables: &[(&str, &str)],
+    identity: Option<(u32, u32)>,
+    patience: Duration,
+    longest: usize,
+) -> anyhow::Result<String> {
+    to_its_end(line, variables, identity, patience, |out| whole(out, longest)).await
 }
 
 /// The same, of a program that may print much: `told` hears each line, and none is kept.
@@ -154,11 +168,11 @@ impl Drop for Group {
     }
 }
 
-async fn whole(stream: impl AsyncRead + Unpin) -> anyhow::Result<String> {
+async fn whole(stream: impl AsyncRead + Unpin, longest: usize) -> anyhow::Result<String> {
     let mut text = Vec::new();
-    stream.take(LONGEST_OUTPUT as u64 + 1).read_to_end(&mut text).await?;
-    if text.len() > LONGEST_OUTPUT {
-        bail!("it printed more than {} KiB", LONGEST_OUTPUT / 1024);
+    stream.take(longest as u64 + 1).read_to_end(&mut text).await?;
+    if text.len() > longest {
+        bail!("it printed more than {} KiB", longest / 1024);
     }
     String::from_utf8(text).context("it printed what is no text")
 }

@@ -202,6 +202,8 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
         heartbeat: BTreeMap::new(),
         backup_job: BTreeMap::new(),
+        backup_source: BTreeMap::new(),
+        repository: BTreeMap::new(),
         backups: BackupSettings {
             postgres_bin: None,
             work: Some(layout.node_root.join("backups-at-work")),

@@ -145,10 +145,18 @@ async fn a_server_killed_in_the_middle_of_a_job_leaves_a_failure_and_no_orphan()
     // Another process of the same store asks; the server does it.
     let desk = Server::look_on(&lab).await;
     let first = Process::start(&lab).await;
-    let backup = desk.begin(DUMP).await;
+    let mut backup = desk.begin(DUMP).await;
     let reading = "select count(*)::text from pg_stat_activity where application_name = 'lifeboat backup' and wait_event_type = 'Lock'";
     let watcher = lab.admin(EAST).await;
-    until("it is read", async || (watcher.query_one(reading, &[]).await.unwrap().get::<_, String>(0) == "1").then_some(())).await;
+    until("it is read", async || {
+        desk.desk.read_on().await.unwrap();
+        // A server that has not seen the cluster yet cannot read it.
+        if desk.backup(DUMP, backup).is_some_and(|known| known.state == BackupState::Failed) {
+            backup = desk.begin(DUMP).await;
+        }
+        (watcher.query_one(reading, &[]).await.unwrap().get::<_, String>(0) == "1").then_some(())
+    })
+    .await;
     first.kill();
     assert!(desk.left_at_work().iter().any(|left| left.starts_with("process")), "the tool goes on by itself: {:?}", desk.left_at_work());
 

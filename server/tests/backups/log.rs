@@ -67,6 +67,36 @@ async fn the_log_after_a_full_backup_is_replayed_onto_it_to_its_very_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_idle_cluster_leaves_no_record_at_each_fire_and_is_not_late_for_it() {
+    let lab = Lab::up(&[]);
+    let server = Server::start(&lab, |estate| {
+        with_log(estate);
+        let log = estate.backup_policies.last_mut().unwrap();
+        (log.schedule, log.grace) = ("* * * * *".to_owned(), engine::time::Span::from_secs(20));
+        log.verification = None;
+    })
+    .await;
+    // What PostgreSQL tidies up by itself is something new.
+    lab.admin(EAST).await.batch_execute("alter system set autovacuum = off").await.unwrap();
+    lab.admin(EAST).await.batch_execute("select pg_reload_conf()").await.unwrap();
+    lab.write(EAST, 1, 10).await;
+    let minute = chrono::TimeDelta::minutes(1);
+    let records = |picture: &engine::picture::Picture| picture.records.backups.of(&id::<PolicyId>(LOG)).len();
+    // A fire passes that leaves no record, and the next one is what is due.
+    let quiet = server.until_some("nothing is new", |picture| {
+        let last = picture.records.backups.of(&id::<PolicyId>(LOG)).last()?.ended_at?;
+        let due = picture.observed.backups.times.get(&id(LOG))?.due?;
+        (due - last > minute).then(|| records(picture))
+    });
+    let quiet = quiet.await;
+    assert!(!server.findings(LOG).iter().any(|finding| matches!(finding.complaint, Complaint::BackupLate { .. })), "{:#?}", server.findings(LOG));
+    lab.write(EAST, 2, 1).await;
+    server.until("what is new leaves one", |picture| records(picture) > quiet).await;
+    let last = server.picture().records.backups.of(&id::<PolicyId>(LOG)).last().unwrap().id;
+    assert_eq!(server.ended(LOG, last).await.why, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_that_the_primary_threw_away_is_a_gap_that_is_told_and_a_full_backup_begins_anew() {
     let lab = Lab::up(&[]);
     let server = Server::start(&lab, with_log).await;

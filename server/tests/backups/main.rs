@@ -1,13 +1,16 @@
-//! Backups of a real PostgreSQL cluster: taken by real tools, copied, damaged, restored on a real scratch server.
+//! Backups taken by real tools, of a real PostgreSQL cluster and of what else there is: copied, damaged, restored on a real scratch server.
 
 mod faults;
 mod log;
+mod others;
 #[allow(dead_code, reason = "the labs of other tests do more")]
 #[path = "../failover/place.rs"]
 mod place;
 mod proofs;
 mod restore;
 mod safe;
+mod tools;
+mod trouble;
 
 use engine::{
     backups::{
@@ -49,7 +52,14 @@ pub struct Server {
 
 impl Server {
     pub async fn start(lab: &Lab, change: impl FnOnce(&mut Estate)) -> Self {
-        let config = Config::read(&lab.folder.join("lifeboat.toml")).unwrap();
+        let server = Self::of(&lab.folder.join("lifeboat.toml"), change).await;
+        server.until("the primary is known", |picture| picture.cluster(&place::users()).is_some_and(|(_, view)| view.writable().len() == 1)).await;
+        server
+    }
+
+    /// Of any configuration.
+    pub async fn of(config: &std::path::Path, change: impl FnOnce(&mut Estate)) -> Self {
+        let config = Config::read(config).unwrap();
         let (mut estate, _) = config.read_estate().unwrap();
         // It fires every five minutes; a test that wants it declares one of its own.
         estate.backup_policies.retain(|policy| policy.id.as_str() != log::LOG);
@@ -62,9 +72,7 @@ impl Server {
         drop(run::start(desk.clone(), Arc::new(connections), Some(backups), None));
         // Observers would speak through it; here nobody does.
         std::mem::forget(watching);
-        let server = Self { desk, config };
-        server.until("the primary is known", |picture| picture.cluster(&place::users()).is_some_and(|(_, view)| view.writable().len() == 1)).await;
-        server
+        Self { desk, config }
     }
 
     /// Looks at the store of a server that runs elsewhere, and asks it for things.

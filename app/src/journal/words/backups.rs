@@ -34,6 +34,10 @@ pub(super) fn in_words(policy: &PolicyId, id: BackupId, what: &BackupEvent) -> S
             (None, Some(reached)) => format!("{name} is proven: {reached}"),
             (None, None) => format!("{name} is not proven: nothing was tried"),
         },
+        BackupEvent::Seen { kind, ended, contents, broken: None, .. } => {
+            format!("{name} ({kind}) is in the list of {}, made by {}", contents.tool, ended.format("%Y-%m-%d %H:%M UTC"))
+        }
+        BackupEvent::Seen { contents, broken: Some(why), .. } => format!("{name} is in the list of {}, and BROKEN: {why}", contents.tool),
         BackupEvent::Held { .. } => format!("{name} is held: it is not deleted, whatever its age"),
         BackupEvent::HoldReleased { .. } => format!("{name} is held no more"),
         BackupEvent::Deleting { why } => format!("{name} is being deleted: {why}"),

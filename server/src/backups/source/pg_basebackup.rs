@@ -50,16 +50,17 @@ impl Source for PgBasebackup {
     }
 
     async fn take(&self, folder: &Folder, order: &Order) -> anyhow::Result<Taken> {
-        let client = order.node.connect(PATIENCE).await.context("the node that takes the writes cannot be asked")?;
+        let node = order.node()?;
+        let client = node.connect(PATIENCE).await.context("the node that takes the writes cannot be asked")?;
         let mut taken = before(&client, &order.count).await?;
         let name = format!("lifeboat backup {}", folder.path().file_name().unwrap_or_default().to_string_lossy());
         let login = self.login.variables(folder)?;
         let mut variables: Vec<(&str, &str)> = login.iter().map(|(name, value)| (*name, value.as_str())).collect();
         variables.extend([("PGAPPNAME", &*name), ("LC_ALL", "C"), folder.variable()]);
         let mut line = vec![self.machine.program("pg_basebackup")];
-        let (host, port) = (order.node.host.clone(), order.node.port.to_string());
+        let (host, port) = (node.host.clone(), node.port.to_string());
         // The server compresses; the checkpoint is taken at once; nothing is forced to disk here, where it does not stay.
-        for argument in ["-w", "-h", &host, "-p", &port, "-U", &order.node.user, "-F", "tar", "--compress=server-zstd:3"] {
+        for argument in ["-w", "-h", &host, "-p", &port, "-U", &node.user, "-F", "tar", "--compress=server-zstd:3"] {
             line.push(argument.to_owned());
         }
         for argument in ["-X", "stream", "-c", "fast", "--manifest-checksums=SHA256", "--no-sync", "-D", &folder.inside("files")] {

@@ -19,7 +19,6 @@ use std::time::{Duration, Instant as Moment};
 use tokio_postgres::Client;
 
 const DUMP: &str = "dump.pgc";
-const LOOKED_EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The database that it is restored into.
 const RESTORED: &str = "restored";
@@ -38,7 +37,7 @@ impl Source for PgDump {
     }
 
     async fn take(&self, folder: &Folder, order: &Order) -> anyhow::Result<Taken> {
-        let mut node = order.node.clone();
+        let mut node = order.node()?.clone();
         node.database.clone_from(&self.database);
         let client = node.connect(PATIENCE).await.context("the node that takes the writes cannot be asked")?;
         // The snapshot lives as long as this transaction, which therefore must not be bounded.
@@ -51,27 +50,13 @@ impl Source for PgDump {
         let source_bytes = u64::try_from(bytes).ok();
         folder.make("files")?;
         let file = folder.inside(&format!("files/{DUMP}"));
-        let (host, port) = (order.node.host.clone(), order.node.port.to_string());
-        let arguments =
-            ["-w", "-h", &host, "-p", &port, "-U", &order.node.user, "-F", "custom", "--snapshot", &snapshot, "-f", &file, &self.database];
+        let (host, port) = (node.host.clone(), node.port.to_string());
+        let arguments = ["-w", "-h", &host, "-p", &port, "-U", &node.user, "-F", "custom", "--snapshot", &snapshot, "-f", &file, &self.database];
         let line: Vec<String> = std::iter::once(self.machine.program("pg_dump")).chain(arguments.iter().map(|text| (*text).to_owned())).collect();
         let login = self.login.variables(folder)?;
         let mut variables: Vec<(&str, &str)> = login.iter().map(|(name, value)| (*name, value.as_str())).collect();
         variables.extend([("LC_ALL", "C"), ("PGAPPNAME", "lifeboat backup"), folder.variable()]);
-        let mut running = std::pin::pin!(program::run_as(&line, &variables, folder.run_as(), order.patience));
-        let mut looked = tokio::time::interval(LOOKED_EVERY);
-        loop {
-            tokio::select! {
-                ended = &mut running => {
-                    ended?;
-                    break;
-                }
-                // What is written is compressed, so of how much it is a part is not known.
-                _ = looked.tick() => {
-                    order.progress.send_replace((folder.size(), None));
-                }
-            }
-        }
+        order.told(folder, program::run_as(&line, &variables, folder.run_as(), order.patience)).await?;
         client.batch_execute("commit").await.context("the snapshot was lost while it was read")?;
         Ok(Taken { files: vec![DUMP.to_owned()], recoverable_to: chrono::DateTime::from_timestamp_millis(at), source_bytes, wal: None, counts })
     }

@@ -6,7 +6,10 @@
 use super::{Broken, Climbed, Machine, Order, Source, Taken, pg_basebackup};
 use crate::{
     backups::{login::PgLogin, work::Folder},
-    connect::{postgres::slots, program},
+    connect::{
+        postgres::{Address, slots},
+        program,
+    },
 };
 use anyhow::{Context, bail};
 use async_trait::async_trait;
@@ -17,6 +20,7 @@ use engine::{
 };
 use std::{
     path::PathBuf,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant as Moment},
 };
 
@@ -30,6 +34,13 @@ pub struct PgReceivewal {
     pub spool: PathBuf,
     /// The name of the slot.
     pub slot: String,
+    /// What was committed when the log was read last, and on which node.
+    pub committed: Mutex<Option<(Address, String)>>,
+}
+
+/// Every transaction that has ended, as PostgreSQL tells it: the same twice, and none ended in between.
+async fn committed(client: &tokio_postgres::Client) -> anyhow::Result<String> {
+    Ok(client.query_one("select pg_current_snapshot()::text", &[]).await?.try_get(0)?)
 }
 
 #[async_trait]
@@ -40,12 +51,15 @@ impl Source for PgReceivewal {
 
     async fn take(&self, folder: &Folder, order: &Order) -> anyhow::Result<Taken> {
         std::fs::create_dir_all(&self.spool).with_context(|| format!("{} cannot be made", self.spool.display()))?;
-        let client = order.node.connect(PATIENCE).await.context("the node that takes the writes cannot be asked")?;
+        let node = order.node()?;
+        let client = node.connect(PATIENCE).await.context("the node that takes the writes cannot be asked")?;
         // Not by the tool: its slots keep nothing before they are first used.
         slots::ensure_slot(&client, &self.slot).await.context("the slot that keeps the log cannot be made")?;
         // Everything that is committed now is before the message; the switch closes the segment that holds it.
         let recoverable_to = pg_basebackup::clock(&client).await?;
         client.batch_execute("select pg_logical_emit_message(true, 'lifeboat', 'a point to restore to')").await?;
+        // What ends from here on is not promised to be in it.
+        let known = committed(&client).await?;
         // The next record begins there: the message is before it, and a recovery that is to end there comes upon the record.
         let to: Lsn = client.query_one("select pg_current_wal_insert_lsn()::text", &[]).await?.try_get::<_, String>(0)?.parse()?;
         let row = client.query_one("select pg_switch_wal()::text", &[]).await.map_err(|error| {
@@ -69,7 +83,17 @@ impl Source for PgReceivewal {
             }
         }
         let wal = Some(WalRange { timeline: last.timeline, from: first.begins, to });
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some((node.clone(), known));
         Ok(Taken { files, recoverable_to: Some(recoverable_to), source_bytes: None, wal, counts: Vec::new() })
+    }
+
+    /// An idle cluster would be given a segment of 16 MiB at each fire otherwise. After a restart nothing is known, and the log is read.
+    async fn nothing_new(&self, node: &Address) -> anyhow::Result<bool> {
+        let Some((before, known)) = self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(false) };
+        if (&before.host, before.port) != (&node.host, node.port) {
+            return Ok(false);
+        }
+        Ok(committed(&node.connect(PATIENCE).await?).await? == known)
     }
 
     /// What a destination has need not stay here; the newest segment does, so that the tool knows where to go on, also on another timeline.
@@ -98,9 +122,10 @@ const STORED: &str = "stored";
 impl PgReceivewal {
     /// Everything up to `end`.
     async fn receive(&self, folder: &Folder, order: &Order, end: &str) -> anyhow::Result<()> {
-        let (host, port, spool) = (order.node.host.clone(), order.node.port.to_string(), self.spool.to_string_lossy().into_owned());
+        let node = order.node()?;
+        let (host, port, spool) = (node.host.clone(), node.port.to_string(), self.spool.to_string_lossy().into_owned());
         let mut line = vec![self.machine.program("pg_receivewal")];
-        let arguments = ["-w", "-h", &host, "-p", &port, "-U", &order.node.user, "-D", &spool, "--slot", &self.slot, "--no-loop", "--endpos", end];
+        let arguments = ["-w", "-h", &host, "-p", &port, "-U", &node.user, "-D", &spool, "--slot", &self.slot, "--no-loop", "--endpos", end];
         line.extend(arguments.iter().map(|text| (*text).to_owned()));
         let login = self.login.variables(folder)?;
         let mut variables: Vec<(&str, &str)> = login.iter().map(|(name, value)| (*name, value.as_str())).collect();
