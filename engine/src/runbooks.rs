@@ -389,6 +389,7 @@ impl Prose {
         self.0.is_empty()
     }
     /// The text of several lines, without blank ones around it.
+    #[cfg(feature = "toml")]
     pub(crate) fn of_lines(lines: &[&str]) -> Self {
         let is_blank = |line: &&str| line.trim().is_empty();
         let first = lines.iter().position(|line| !is_blank(line)).unwrap_or(lines.len());

@@ -31,7 +31,7 @@ async fn a_statement_reads_unless_it_says_that_it_writes_and_its_values_are_neve
         ("insert into t values ('eve', 3) returning n", "syntax error"),
         ("with x as (insert into t values ('eve', 3) returning n) select n from x", "must be at the top level"),
         ("select nextval('s') as n", "read-only transaction"),
-        ("select 1) as a; delete from t; select (2", "syntax error"),
+        ("select 1) as a; delete from t; select (2", "multiple commands"),
         ("select 1; delete from t", "syntax error"),
         ("update t set n = 5", "syntax error"),
     ] {
