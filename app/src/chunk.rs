@@ -7,6 +7,7 @@
 use crate::{
     backups::{BackupsPage, PolicyPage},
     databases::{DatabasePage, DatabasesPage, PlanPage},
+    dr_tests::{DrTestsPage, RunPage, ScenarioPage},
     failover::{DecisionsPage, EvacuationPage, FailoverPage, FailoverServicePage, MovePage},
     journal::JournalPage,
     notifications::NotificationsPage,
@@ -84,6 +85,7 @@ chunks! {
     failover at ["failover", ..] => FailoverPage, FailoverServicePage;
     databases at ["databases", ..] => DatabasesPage, DatabasePage;
     backups at ["backups", ..] => BackupsPage, PolicyPage;
+    dr_tests at ["dr-tests", ..] => DrTestsPage, ScenarioPage, RunPage;
     services at ["services", ..] => ServicesPage;
     journal at ["journal"] => JournalPage;
     notifications at ["notifications"] => NotificationsPage;

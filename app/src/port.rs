@@ -5,9 +5,10 @@ use crate::{fault::Fault, session::Viewer};
 use async_trait::async_trait;
 use engine::{
     backups::ledger::BackupCommand,
+    dr_tests::ledger::TestCommand,
     failover::{Mode, OperationKind},
     history::{Mark, Period, Proposal, Replay, Track},
-    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, ServiceId},
+    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, RunId, ScenarioId, ServiceId},
     journal::{Entry, Subject},
     notifications::{IncidentKey, Notifications},
     picture::Picture,
@@ -106,6 +107,20 @@ pub enum Wish {
         policy: PolicyId,
         id: BackupId,
         command: BackupCommand,
+    },
+    /// Start a run of a scenario. `run` was made with the form: sending it twice starts one.
+    StartTest {
+        run: RunId,
+        scenario: ScenarioId,
+        shown_version: String,
+        override_gates: bool,
+        accept_loss: bool,
+        reason: String,
+    },
+    /// Something about a run that there is.
+    DrTest {
+        run: RunId,
+        command: TestCommand,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The list of all pages. Every page waits for its data before the first byte, so that it is whole without JavaScript.
 
 use crate::{
-    chunk::{backups, databases, decisions, failover, journal, moves, notifications, operations, overview, services},
+    chunk::{backups, databases, decisions, dr_tests, failover, journal, moves, notifications, operations, overview, services},
     live::Live,
     shell::Frame,
     sign_in::{SetupPage, SignInPage},
@@ -37,6 +37,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/databases/:cluster/plan") view=moves::Page::PlanPage ssr=SsrMode::Async/>
                     <Route path=path!("/backups") view=backups::Page::BackupsPage ssr=SsrMode::Async/>
                     <Route path=path!("/backups/:policy") view=backups::Page::PolicyPage ssr=SsrMode::Async/>
+                    <Route path=path!("/dr-tests") view=dr_tests::Page::DrTestsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/dr-tests/runs/:run") view=dr_tests::Page::RunPage ssr=SsrMode::Async/>
+                    <Route path=path!("/dr-tests/:scenario") view=dr_tests::Page::ScenarioPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=operations::Page::OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=operations::Page::OperationPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation/receipt") view=operations::Page::ReceiptPage ssr=SsrMode::Async/>
@@ -57,12 +60,13 @@ pub struct Place {
     pub icon: &'static str,
 }
 
-pub const PLACES: [Place; 7] = [
+pub const PLACES: [Place; 8] = [
     Place { href: "/", name: "Overview", icon: "overview" },
     Place { href: "/services", name: "Services", icon: "services" },
     Place { href: "/failover", name: "Failover", icon: "failover" },
     Place { href: "/databases", name: "Databases", icon: "databases" },
     Place { href: "/backups", name: "Backups", icon: "backups" },
+    Place { href: "/dr-tests", name: "DR tests", icon: "dr-tests" },
     Place { href: "/operations", name: "Operations", icon: "operations" },
     Place { href: "/journal", name: "Journal", icon: "journal" },
 ];

@@ -7,10 +7,11 @@ use crate::{
     access::Role,
     automation::{Case, Decision},
     backups::ledger::{BackupCommand, BackupEvent, BackupLedger},
+    dr_tests::ledger::{TestCommand, TestEvent, TestLedger},
     failover::{Measured, Operation, Plan, StepState},
     findings::Severity,
     health::Health,
-    id::{AccountName, BackupId, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, Scope, ServiceId},
+    id::{AccountName, BackupId, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, RunId, Scope, ServiceId},
     notifications::IncidentKey,
     restraints::{Held, Restraint},
     time::{Instant, Span},
@@ -137,6 +138,11 @@ pub enum Command {
         policy: PolicyId,
         id: BackupId,
         command: BackupCommand,
+    },
+    /// Something about one run of a DR test.
+    DrTest {
+        run: RunId,
+        command: TestCommand,
     },
     AddAccount {
         name: AccountName,
@@ -345,6 +351,11 @@ pub enum Event {
         policy: PolicyId,
         id: BackupId,
         what: Box<BackupEvent>,
+    },
+    /// Something happened to one run of a DR test.
+    DrTest {
+        run: RunId,
+        what: Box<TestEvent>,
     },
     OperationRequested {
         id: OperationId,
@@ -571,6 +582,9 @@ pub struct Records {
     /// Backups, their copies and proofs.
     #[serde(default)]
     pub backups: BackupLedger,
+    /// Runs of DR tests.
+    #[serde(default, skip_serializing_if = "TestLedger::is_empty")]
+    pub dr_tests: TestLedger,
     /// When the clock was last set, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockSet>,

@@ -18,6 +18,8 @@
 //!   them; **delivery**: one message on its way.
 //! - **policy**: what is backed up, how often, and where to. **backup**: what one job left behind; **destination**: a place for copies;
 //!   **copy**: the backup in one of them. **proof**: a verification of a backup up to a level; **restored**: a scratch server ran on it.
+//! - **scenario**: a DR test as it is declared; **DR test run**: one time that it is carried out, on a frozen copy. **criterion**: what a run must
+//!   achieve. **gate**: what must be so before it starts; **guardrail**: what ends it at once. **verdict**: what follows from the criteria.
 //! - **finding**: a complaint of the product. **exposure**: the time in which a failure would hurt.
 //! - **journal**: every command, decision and transition, in order, chained by hashes. **evidence**: what was seen.
 //!
@@ -33,6 +35,7 @@ pub mod automation;
 pub mod backups;
 pub mod databases;
 pub mod dependencies;
+pub mod dr_tests;
 pub mod estate;
 pub mod failover;
 pub mod findings;

@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use engine::{
     access::Permission,
+    dr_tests::{gates, ledger::TestCommand},
     estate::Estate,
     failover::Plan,
     history::{Mark, Proposal, Track},
@@ -338,7 +339,9 @@ impl Desk {
             | Wish::Acknowledge { .. }
             | Wish::Restrain { .. }
             | Wish::Release { .. }
-            | Wish::Backup { .. } => Ok(None),
+            | Wish::Backup { .. }
+            | Wish::StartTest { .. }
+            | Wish::DrTest { .. } => Ok(None),
         }
     }
 }
@@ -352,7 +355,7 @@ impl Port for Desk {
 
     async fn act(&self, viewer: &Viewer, wish: Wish) -> Result<(), Fault> {
         let plan = self.plan_for(&wish)?;
-        let command = command(wish, plan)?;
+        let command = command(&self.picture(), wish, plan)?;
         match self.act(&Actor::Person(viewer.name.clone()), command).await {
             Ok(_) => Ok(()),
             Err(ActError::Refused(refusal)) => Err(Fault::Refused(refusal.to_string())),
@@ -412,7 +415,7 @@ pub(crate) fn broken(error: &anyhow::Error) -> Fault {
     Fault::Broken(format!("{error:#}"))
 }
 
-fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
+fn command(picture: &Picture, wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
     let made = plan.map(Box::new).ok_or_else(|| Fault::Broken("a plan was needed and not made".to_owned()));
     Ok(match wish {
         Wish::Request { id, plan_hash, reason, accept_loss, override_blockers, .. } => {
@@ -440,6 +443,16 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
         Wish::Restrain { what, until, reason } => Command::Restrain { what, until, reason },
         Wish::Release { what, reason } => Command::Release { what, reason },
         Wish::Backup { policy, id, command } => Command::Backup { policy, id, command },
+        Wish::StartTest { run, scenario, shown_version, override_gates, accept_loss, reason } => {
+            let missing = || Fault::NotFound { what: "scenario".to_owned(), id: scenario.to_string() };
+            let scenario = picture.estate.scenario(&scenario).ok_or_else(missing)?;
+            let (targets, gates) = (gates::targets(&picture.estate, scenario), gates::check(picture, scenario));
+            let scenario = Box::new(scenario.clone());
+            Command::DrTest { run, command: TestCommand::Request { scenario, shown_version, targets, gates, override_gates, accept_loss, reason } }
+        }
+        // What a run is asked to be is for the desk to say, from what is declared.
+        Wish::DrTest { command: TestCommand::Request { .. }, .. } => return Err(Fault::BadInput("a run is started by its scenario".to_owned())),
+        Wish::DrTest { run, command } => Command::DrTest { run, command },
     })
 }
 
@@ -464,6 +477,7 @@ fn describe(command: &Command) -> String {
         Command::Release { what, .. } => format!("end it that {}", what.in_words()),
         Command::AcknowledgeIncident { incident, .. } => format!("acknowledge the incident {incident}"),
         Command::Backup { policy, id, command } => format!("{} the backup {} of {policy}", command.in_words(), id.short()),
+        Command::DrTest { run, command } => format!("{} the DR test run {}", command.in_words(), run.short()),
         Command::TestChannel { channel } => format!("send a test through the channel {channel}"),
         Command::AddAccount { name, .. } => format!("add the account {name}"),
         Command::SetRoles { name, .. } => format!("set the roles of {name}"),

@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     connections::Connections,
     desk::Desk,
+    dr_tests,
     notify::{self, Channels},
     router::{AppState, router},
     run::{self, CrashAt},
@@ -72,6 +73,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     let watching = watch::start(desk.clone(), connections.clone(), &beats).await?;
     let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
     let backing_up = backups::start(desk.clone(), &config, &connections, &watching)?;
+    let testing = dr_tests::start(desk.clone(), config.fault.clone());
     let judging = watching.judging;
     let executing = run::start(desk.clone(), connections, crash_at);
     status::answer(desk.clone(), &config.data)?;
@@ -100,6 +102,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
                 () = stop.asked() => None,
                 why = fails(judging, "what judges the probes") => Some(why),
                 why = fails(executing, "what carries out operations") => Some(why),
+                why = fails(testing, "what carries out DR tests") => Some(why),
                 why = fails(backing_up, "what looks after backups") => Some(why),
             };
             // Nobody waits for it once the server has ended.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 mod backups;
+mod dr_tests;
 
 /// What an event is about, for the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,7 @@ pub enum Kind {
     Restraints,
     Databases,
     Backups,
+    DrTests,
     Traffic,
     Health,
     People,
@@ -29,13 +31,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Operations,
         Kind::Decisions,
         Kind::Restraints,
         Kind::Traffic,
         Kind::Databases,
         Kind::Backups,
+        Kind::DrTests,
         Kind::Health,
         Kind::People,
         Kind::Refusals,
@@ -50,6 +53,7 @@ impl Kind {
             Kind::Traffic => "traffic",
             Kind::Databases => "databases",
             Kind::Backups => "backups",
+            Kind::DrTests => "dr-tests",
             Kind::Health => "health",
             Kind::People => "people",
             Kind::Refusals => "refusals",
@@ -87,6 +91,7 @@ pub fn kind(event: &Event) -> Kind {
         | Event::ExposureBegan { .. }
         | Event::ExposureEnded { .. } => Kind::Databases,
         Event::BackupPolicyAdopted { .. } | Event::Backup { .. } => Kind::Backups,
+        Event::DrTest { .. } => Kind::DrTests,
         Event::OperationRequested { .. }
         | Event::OperationApproved { .. }
         | Event::SafetyRulesBroken { .. }
@@ -188,6 +193,7 @@ pub fn in_words(event: &Event) -> String {
         Event::ChannelTested { channel } => format!("A test was sent through the notification channel {channel}"),
         Event::BackupPolicyAdopted { policy } => format!("The backup policy {policy} is declared from here on"),
         Event::Backup { policy, id, what } => backups::in_words(policy, *id, what),
+        Event::DrTest { run, what } => dr_tests::in_words(*run, what),
         Event::OperationRequested { id, plan, loss_accepted, overridden, .. } => {
             let to = plan.target_in_words().map(|target| format!(" to {target}")).unwrap_or_default();
             let loss = if *loss_accepted { format!("; loss accepted: {}", plan.loss.in_words()) } else { String::new() };
@@ -252,6 +258,7 @@ pub fn reason(event: &Event) -> Option<String> {
         | Event::Restrained { reason, .. }
         | Event::Released { reason, .. } => Some(reason.clone()),
         Event::Backup { what, .. } => backups::reason(what),
+        Event::DrTest { what, .. } => dr_tests::reason(what),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use super::{Account, Actor, ClockSet, Entry, Event, Exposure, ObserverStanding, 
 use crate::{
     automation::Case,
     backups::ledger::BackupMisfit,
+    dr_tests::ledger::TestMisfit,
     failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
     id::{AccountName, OperationId, Scope},
     restraints::Held,
@@ -29,6 +30,8 @@ pub enum Misfit {
     NoPart { seq: u64, id: OperationId, whole: OperationId },
     #[error("entry {seq}: {misfit}")]
     Backup { seq: u64, misfit: BackupMisfit },
+    #[error("entry {seq}: {misfit}")]
+    DrTest { seq: u64, misfit: TestMisfit },
     #[error("entry {seq} starts a step of operation {id}, which is {state}")]
     NotRunning { seq: u64, id: OperationId, state: State },
 }
@@ -151,6 +154,9 @@ impl Records {
             Event::BackupPolicyAdopted { policy } => self.backups.adopt(policy, *at),
             Event::Backup { policy, id, what } => {
                 self.backups.apply(*at, actor, policy, *id, what).map_err(|misfit| Misfit::Backup { seq: *seq, misfit })?;
+            }
+            Event::DrTest { run, what } => {
+                self.dr_tests.apply(*seq, *at, actor, *run, what).map_err(|misfit| Misfit::DrTest { seq: *seq, misfit })?;
             }
             Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden, parent } => {
                 if self.operations.contains_key(id) {

@@ -9,6 +9,7 @@ mod clock;
 mod consent;
 mod databases;
 mod details;
+mod dr_tests;
 mod evacuation;
 mod fences;
 mod findings;

@@ -187,6 +187,7 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         webhook_token: BTreeMap::new(),
         command: BTreeMap::new(),
         fence: BTreeMap::new(),
+        fault: BTreeMap::new(),
         hook: BTreeMap::new(),
         observer: REGIONS.into_iter().map(|place| observer(layout, place)).collect::<anyhow::Result<_>>()?,
         heartbeat: BTreeMap::new(),

@@ -50,6 +50,9 @@ pub fn page(path: &str) -> (Rule, &'static str) {
         "/notifications" => (Rule::SignedIn, "/notifications"),
         "/backups" => (Rule::SignedIn, "/backups"),
         "/backups/{policy}" => (Rule::SignedIn, "/backups/users-daily"),
+        "/dr-tests" => (Rule::SignedIn, "/dr-tests"),
+        "/dr-tests/{scenario}" => (Rule::SignedIn, "/dr-tests/lose-users"),
+        "/dr-tests/runs/{run}" => (Rule::SignedIn, "/dr-tests/runs/01890a5d-ac96-774b-bcce-b302099a8057"),
         "/login" => (Rule::Everyone, "/login"),
         "/setup" => (Rule::Everyone, "/setup?token=x"),
         new => panic!("the page {new} has no rule here: who may see it?"),
@@ -70,6 +73,16 @@ pub fn function(path: &str) -> (Rule, &'static str) {
         "/api/keep_backup" => {
             (Rule::Only(Permission::KeepBackups), "policy=users-daily&backup=01890a5d-ac96-774b-bcce-b302099a8057&what=start&reason=because")
         }
+        "/api/dr_tests" => (Rule::SignedIn, ""),
+        "/api/dr_scenario" => (Rule::SignedIn, "id=lose-users"),
+        "/api/dr_run" => (Rule::SignedIn, "id=01890a5d-ac96-774b-bcce-b302099a8057"),
+        "/api/start_dr_test" => {
+            (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&scenario=lose-users&version=x&reason=because")
+        }
+        "/api/record_test_step" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&step=0&shown=0&what=start&said="),
+        "/api/attach_evidence" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&step=&text=seen&url="),
+        "/api/conduct_test" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&what=stop&reason=because"),
+        "/api/assert_test_times" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&rto=1m&rpo=0s&reason=because"),
         "/api/cluster" => (Rule::SignedIn, "id=users"),
         "/api/plan" | "/api/plan_hash" => (Rule::SignedIn, "cluster=users&kind=switchover&node=pg-standby-west"),
         // There is no such operation: the answer says so to those who may ask.
@@ -110,7 +123,7 @@ fn route(path: &str) -> (Rule, Method) {
     match path {
         "/login" | "/logout" | "/setup" => (Rule::Everyone, Method::POST),
         "/healthz" | "/readyz" => (Rule::Everyone, Method::GET),
-        "/live" | "/pack" => (Rule::SignedIn, Method::GET),
+        "/live" | "/pack" | "/evidence/{run}/{form}" => (Rule::SignedIn, Method::GET),
         new => panic!("the route {new} has no rule here: who may use it?"),
     }
 }
