@@ -23,10 +23,11 @@ use http::StatusCode;
 
 const SAYS: &str = "this server is read-only";
 
-/// Everyone has an account, `ann` has asked for a switchover, automation of everything is paused; from then on it is read-only.
+/// Everyone has an account, `ann` has asked for a switchover, `tom` runs a DR test, automation of everything is paused; from then on it is read-only.
 async fn house() -> (House, OperationId) {
     let house = House::with_people().await;
     let operation = house.requested().await;
+    house.starts_a_test("tom").await;
     let reason = "a freeze".to_owned();
     house.wishes("otto", Wish::Restrain { what: Restraint::Pause(None), until: None, reason }).await.unwrap();
     (house.becomes(Kind { read_only: true, ..Kind::default() }).await, operation)
@@ -71,7 +72,7 @@ async fn no_role_changes_anything_through_any_function() {
             assert_eq!(house.journal_length().await, length + 1, "{role} {path}: the refusal is all that is recorded");
         }
     }
-    assert_eq!(refused, Role::ALL.len() * (6 + 12), "functions that change something");
+    assert_eq!(refused, Role::ALL.len() * (6 + 17), "functions that change something");
     // The roles are as they were, and say so: nobody was signed out.
     assert_eq!(house.desk.picture().operation(&operation).unwrap().state, State::Requested);
 }
