@@ -13,7 +13,7 @@ function watchFiles(page: Page): string[] {
 }
 
 const alive = (page: Page) => expect(page.getByRole("banner")).toContainText(/live ·/, { timeout: 30_000 });
-const CHUNKS = ["backups", "decisions", "databases", "failover", "journal", "moves", "notifications", "operations", "overview", "runbooks", "services"];
+const CHUNKS = ["backups", "decisions", "databases", "dr_tests", "failover", "journal", "moves", "notifications", "operations", "overview", "runbooks", "services"];
 
 test("the chunk of the page comes first, each file comes once, and then no page needs the network @live", async ({ as, consoleClean }) => {
   consoleClean.allow(/ERR_INTERNET_DISCONNECTED/);

@@ -7,6 +7,7 @@
 use crate::{
     backups::{BackupsPage, PolicyPage, RestorePage},
     databases::{DatabasePage, DatabasesPage, PlanPage},
+    dr_tests::{DrTestsPage, ScenarioPage, TestRunPage},
     failover::{DecisionsPage, EvacuationPage, FailoverPage, FailoverServicePage, MovePage},
     journal::JournalPage,
     notifications::NotificationsPage,
@@ -86,6 +87,7 @@ chunks! {
     databases at ["databases", ..] => DatabasesPage, DatabasePage;
     backups at ["backups", ..] => BackupsPage, PolicyPage;
     runbooks at ["runbooks", ..] => RunbooksPage, NewPage, RunPage, RunbookPage, EditPage, VersionsPage;
+    dr_tests at ["dr-tests", ..] => DrTestsPage, ScenarioPage, TestRunPage;
     services at ["services", ..] => ServicesPage;
     journal at ["journal"] => JournalPage;
     notifications at ["notifications"] => NotificationsPage;

@@ -10,6 +10,7 @@ pub mod backups;
 pub mod chart;
 pub mod chunk;
 pub mod databases;
+pub mod dr_tests;
 pub mod failover;
 pub mod fault;
 pub mod journal;

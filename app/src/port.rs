@@ -5,9 +5,10 @@ use crate::{fault::Fault, session::Viewer};
 use async_trait::async_trait;
 use engine::{
     backups::ledger::BackupCommand,
+    dr_tests::ledger::TestCommand,
     failover::{Mode, OperationKind, restore::RestoreWish},
     history::{Mark, Period, Proposal, Replay, Track},
-    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, RunId, RunbookName, ServiceId},
+    id::{BackupId, ChannelName, ClusterId, NodeId, OperationId, PolicyId, RegionId, RunId, RunbookName, ScenarioId, ServiceId, TestRunId},
     journal::{Entry, Subject},
     notifications::{IncidentKey, Notifications},
     picture::Picture,
@@ -136,6 +137,20 @@ pub enum Wish {
         version: u32,
         values: BTreeMap<String, String>,
         reason: String,
+    },
+    /// Start a run of a scenario. `run` was made with the form: sending it twice starts one.
+    StartTest {
+        run: TestRunId,
+        scenario: ScenarioId,
+        shown_version: String,
+        override_gates: bool,
+        accept_loss: bool,
+        reason: String,
+    },
+    /// Something about a run that there is.
+    DrTest {
+        run: TestRunId,
+        command: TestCommand,
     },
 }
 

@@ -1,7 +1,7 @@
 //! The list of all pages. Every page waits for its data before the first byte, so that it is whole without JavaScript.
 
 use crate::{
-    chunk::{backups, databases, decisions, failover, journal, moves, notifications, operations, overview, runbooks, services},
+    chunk::{backups, databases, decisions, dr_tests, failover, journal, moves, notifications, operations, overview, runbooks, services},
     live::Live,
     shell::Frame,
     sign_in::{SetupPage, SignInPage},
@@ -44,6 +44,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/runbooks/:name") view=runbooks::Page::RunbookPage ssr=SsrMode::Async/>
                     <Route path=path!("/runbooks/:name/edit") view=runbooks::Page::EditPage ssr=SsrMode::Async/>
                     <Route path=path!("/runbooks/:name/versions") view=runbooks::Page::VersionsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/dr-tests") view=dr_tests::Page::DrTestsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/dr-tests/runs/:run") view=dr_tests::Page::TestRunPage ssr=SsrMode::Async/>
+                    <Route path=path!("/dr-tests/:scenario") view=dr_tests::Page::ScenarioPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations") view=operations::Page::OperationsPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation") view=operations::Page::OperationPage ssr=SsrMode::Async/>
                     <Route path=path!("/operations/:operation/receipt") view=operations::Page::ReceiptPage ssr=SsrMode::Async/>
@@ -64,12 +67,13 @@ pub struct Place {
     pub icon: &'static str,
 }
 
-pub const PLACES: [Place; 8] = [
+pub const PLACES: [Place; 9] = [
     Place { href: "/", name: "Overview", icon: "overview" },
     Place { href: "/services", name: "Services", icon: "services" },
     Place { href: "/failover", name: "Failover", icon: "failover" },
     Place { href: "/databases", name: "Databases", icon: "databases" },
     Place { href: "/backups", name: "Backups", icon: "backups" },
+    Place { href: "/dr-tests", name: "DR tests", icon: "dr-tests" },
     Place { href: "/runbooks", name: "Runbooks", icon: "runbooks" },
     Place { href: "/operations", name: "Operations", icon: "operations" },
     Place { href: "/journal", name: "Journal", icon: "journal" },

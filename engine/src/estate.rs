@@ -2,7 +2,7 @@
 //! database clusters. It is data a person edits (`engine/estate/default.toml` is the guide's platform), never code.
 
 use crate::{
-    id::{ClusterId, DestinationId, FenceId, HookId, NodeId, ObserverId, PolicyId, RegionId, ServiceId, StrategyId},
+    id::{ClusterId, DestinationId, FenceId, HookId, NodeId, ObserverId, PolicyId, RegionId, ScenarioId, ServiceId, StrategyId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ mod monitoring;
 mod pooler;
 #[cfg(feature = "toml")]
 mod reading;
+mod scenario;
 mod strategy;
 mod synchronous;
 mod traffic;
@@ -23,6 +24,7 @@ pub use monitoring::Monitoring;
 pub use pooler::{Follows, Pooler};
 #[cfg(feature = "toml")]
 pub use reading::EstateError;
+pub use scenario::{Criterion, DisasterType, Guardrail, Mark, Risk, Scenario, ScenarioStep, StepAction, TestType};
 pub use strategy::{AtEnd, CommitWindow, FailoverMode, Replication, Strategy, StrategyKind};
 pub use synchronous::Synchronous;
 pub use traffic::{ArcEndpoint, RecordType, Traffic, TrafficMeans, TsigAlgorithm};
@@ -71,6 +73,9 @@ pub struct Estate {
     pub destinations: Vec<Destination>,
     #[serde(default, rename = "backup_policy", skip_serializing_if = "Vec::is_empty")]
     pub backup_policies: Vec<BackupPolicy>,
+    /// DR tests.
+    #[serde(default, rename = "scenario", skip_serializing_if = "Vec::is_empty")]
+    pub scenarios: Vec<Scenario>,
 }
 
 /// Programs that run before and after the operations on some services and their clusters. What they are stands in the server's
@@ -354,6 +359,9 @@ impl Estate {
     }
     pub fn backup_policy(&self, id: &PolicyId) -> Option<&BackupPolicy> {
         self.backup_policies.iter().find(|policy| &policy.id == id)
+    }
+    pub fn scenario(&self, id: &ScenarioId) -> Option<&Scenario> {
+        self.scenarios.iter().find(|scenario| &scenario.id == id)
     }
     pub fn region(&self, id: &RegionId) -> Option<&Region> {
         self.regions.iter().find(|region| &region.id == id)

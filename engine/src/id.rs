@@ -85,6 +85,8 @@ slug!(/** The name a person signs in with. */ AccountName);
 slug!(/** A declared PgBouncer. */ PoolerId);
 slug!(/** Something that is backed up regularly. */ PolicyId);
 slug!(/** A place that keeps copies of backups. */ DestinationId);
+slug!(/** A declared DR test. */ ScenarioId);
+slug!(/** A command of the server's configuration that breaks something for a test. */ FaultId);
 slug!(/** A place that probes and reports what it sees. */ ObserverId);
 slug!(/** A runbook. */ RunbookName);
 
@@ -254,6 +256,29 @@ impl fmt::Display for RunId {
     }
 }
 impl FromStr for RunId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.parse::<OperationId>().map(|id| Self(id.0))
+    }
+}
+
+/// One run of a DR test: a UUID version 7, so that ids sort by the start and two of one second differ (trap T9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TestRunId(pub uuid::Uuid);
+
+impl TestRunId {
+    /// The last eight hexadecimal digits, enough to tell runs apart in a sentence.
+    pub fn short(&self) -> String {
+        OperationId(self.0).short()
+    }
+}
+impl fmt::Display for TestRunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl FromStr for TestRunId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.parse::<OperationId>().map(|id| Self(id.0))

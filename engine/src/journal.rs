@@ -7,12 +7,13 @@ use crate::{
     access::Role,
     automation::{Case, Decision},
     backups::ledger::{BackupCommand, BackupEvent, BackupLedger},
+    dr_tests::ledger::{TestCommand, TestEvent, TestLedger},
     failover::{Measured, Operation, Plan, StepState},
     findings::Severity,
     health::Health,
     id::{
         AccountName, BackupId, ChannelName, ClusterId, NodeId, ObserverId, OperationId, PolicyId, PoolerId, RegionId, RunId, RunbookName, Scope,
-        ServiceId,
+        ServiceId, TestRunId,
     },
     notifications::IncidentKey,
     restraints::{Held, Restraint},
@@ -154,6 +155,11 @@ pub enum Command {
     Run {
         id: RunId,
         command: RunCommand,
+    },
+    /// Something about one run of a DR test.
+    DrTest {
+        run: TestRunId,
+        command: TestCommand,
     },
     AddAccount {
         name: AccountName,
@@ -372,6 +378,11 @@ pub enum Event {
     Run {
         id: RunId,
         what: Box<RunEvent>,
+    },
+    /// Something happened to one run of a DR test.
+    DrTest {
+        run: TestRunId,
+        what: Box<TestEvent>,
     },
     OperationRequested {
         id: OperationId,
@@ -601,6 +612,9 @@ pub struct Records {
     /// Runbooks, their versions and their runs.
     #[serde(default)]
     pub runbooks: RunbookLedger,
+    /// Runs of DR tests.
+    #[serde(default, skip_serializing_if = "TestLedger::is_empty")]
+    pub dr_tests: TestLedger,
     /// When the clock was last set, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockSet>,

@@ -20,6 +20,8 @@
 //!   **copy**: the backup in one of them. **proof**: a verification of a backup up to a level; **restored**: a scratch server ran on it.
 //! - **runbook**: what people do in a disaster, as typed steps; **version**: one text of it; **run**: somebody works by it, on a frozen copy.
 //!   **lint**: what is wrong with a runbook before it is needed.
+//! - **scenario**: a DR test as it is declared; **DR test run**: one time that it is carried out, on a frozen copy. **criterion**: what a run must
+//!   achieve. **gate**: what must be so before it starts; **guardrail**: what ends it at once. **verdict**: what follows from the criteria.
 //! - **finding**: a complaint of the product. **exposure**: the time in which a failure would hurt.
 //! - **journal**: every command, decision and transition, in order, chained by hashes. **evidence**: what was seen.
 //!
@@ -35,6 +37,7 @@ pub mod automation;
 pub mod backups;
 pub mod databases;
 pub mod dependencies;
+pub mod dr_tests;
 pub mod estate;
 pub mod failover;
 pub mod findings;

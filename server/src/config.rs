@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use engine::{
     estate::Estate,
-    id::{ChannelName, ClusterId, DestinationId, FenceId, HookId, ObserverId, PolicyId, ServiceId},
+    id::{ChannelName, ClusterId, DestinationId, FaultId, FenceId, HookId, ObserverId, PolicyId, ServiceId},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,9 @@ pub struct Config {
     /// Where steps of runbooks may send requests, `[runbook_origin.edge]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub runbook_origin: BTreeMap<String, RunbookOrigin>,
+    /// The commands that break something for a DR test, `[fault.stop-primary]`. What is not here, no scenario can run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fault: BTreeMap<FaultId, FaultLine>,
     /// Whom to tell, and how, `[channel.ops]`. Where none is declared, nobody is told outside of the pages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub channel: BTreeMap<ChannelName, Channel>,
@@ -270,6 +273,29 @@ impl FenceLines {
     }
 }
 
+/// What a DR test runs to break something: an absolute path with its arguments, started without a shell, once. Its environment holds
+/// `LIFEBOAT_FAULT` and `LIFEBOAT_RUN`; there is no `PATH`. Exit code 0 says that the fault is there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultLine {
+    pub run: Vec<String>,
+    /// It is killed with all that it started when it runs longer.
+    #[serde(default = "default_fence_timeout")]
+    pub timeout: Span,
+}
+
+impl FaultLine {
+    /// Longer ones are no beginning of an outage.
+    const LONGEST: Span = Span::from_mins(5);
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.timeout == Span::ZERO || self.timeout > Self::LONGEST {
+            bail!("`timeout` is more than 0s and at most {}, and not {}", Self::LONGEST, self.timeout);
+        }
+        is_absolute(("run", &self.run))
+    }
+}
+
 /// There is no search path, and no folder to be relative to.
 fn is_absolute((what, line): (&str, &Vec<String>)) -> anyhow::Result<()> {
     if line.first().is_some_and(|program| program.starts_with('/')) {
@@ -375,6 +401,9 @@ impl Config {
         }
         for (id, fence) in &config.fence {
             fence.check().with_context(|| format!("{}: [fence.{id}]", file.display()))?;
+        }
+        for (id, fault) in &config.fault {
+            fault.check().with_context(|| format!("{}: [fault.{id}]", file.display()))?;
         }
         let beyond = [Some(config.listen), config.machines_listen].into_iter().flatten().find(|address| !address.ip().is_loopback());
         if let Some(address) = beyond.filter(|_| config.lab) {

@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use engine::{
     access::Permission,
+    dr_tests::{gates, ledger::TestCommand},
     estate::Estate,
     failover::Plan,
     history::{Mark, Proposal, Track},
@@ -346,7 +347,9 @@ impl Desk {
             | Wish::Backup { .. }
             | Wish::Runbook { .. }
             | Wish::Run { .. }
-            | Wish::StartRun { .. } => Ok(None),
+            | Wish::StartRun { .. }
+            | Wish::StartTest { .. }
+            | Wish::DrTest { .. } => Ok(None),
         }
     }
 }
@@ -362,7 +365,7 @@ impl Port for Desk {
         let plan = self.plan_for(&wish)?;
         let command = match wish {
             Wish::StartRun { id, name, version, values, reason } => self.start_of_a_run(viewer, id, &name, version, &values, reason)?,
-            other => command(other, plan)?,
+            other => command(&self.picture(), other, plan)?,
         };
         match self.act(&Actor::Person(viewer.name.clone()), command).await {
             Ok(_) => Ok(()),
@@ -423,7 +426,7 @@ pub(crate) fn broken(error: &anyhow::Error) -> Fault {
     Fault::Broken(format!("{error:#}"))
 }
 
-fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
+fn command(picture: &Picture, wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
     let made = plan.map(Box::new).ok_or_else(|| Fault::Broken("a plan was needed and not made".to_owned()));
     Ok(match wish {
         Wish::Request { id, plan_hash, reason, accept_loss, override_blockers, .. } => {
@@ -457,6 +460,16 @@ fn command(wish: Wish, plan: Option<Plan>) -> Result<Command, Fault> {
         Wish::Runbook { name, command } => Command::Runbook { name, command },
         Wish::Run { id, command } => Command::Run { id, command },
         Wish::StartRun { .. } => return Err(Fault::Broken("the beginning of a run was not made".to_owned())),
+        Wish::StartTest { run, scenario, shown_version, override_gates, accept_loss, reason } => {
+            let missing = || Fault::NotFound { what: "scenario".to_owned(), id: scenario.to_string() };
+            let scenario = picture.estate.scenario(&scenario).ok_or_else(missing)?;
+            let (targets, gates) = (gates::targets(&picture.estate, scenario), gates::check(picture, scenario));
+            let scenario = Box::new(scenario.clone());
+            Command::DrTest { run, command: TestCommand::Request { scenario, shown_version, targets, gates, override_gates, accept_loss, reason } }
+        }
+        // What a run is asked to be is for the desk to say, from what is declared.
+        Wish::DrTest { command: TestCommand::Request { .. }, .. } => return Err(Fault::BadInput("a run is started by its scenario".to_owned())),
+        Wish::DrTest { run, command } => Command::DrTest { run, command },
     })
 }
 
@@ -483,6 +496,7 @@ fn describe(command: &Command) -> String {
         Command::Backup { policy, id, command } => format!("{} the backup {} of {policy}", command.in_words(), id.short()),
         Command::Runbook { name, command } => format!("{} the runbook {name}", command.in_words()),
         Command::Run { id, command } => format!("{} the run {}", command.in_words(), id.short()),
+        Command::DrTest { run, command } => format!("{} the DR test run {}", command.in_words(), run.short()),
         Command::TestChannel { channel } => format!("send a test through the channel {channel}"),
         Command::AddAccount { name, .. } => format!("add the account {name}"),
         Command::SetRoles { name, .. } => format!("set the roles of {name}"),

@@ -14,6 +14,7 @@ pub mod config;
 pub mod connect;
 pub mod connections;
 pub mod desk;
+pub mod dr_tests;
 pub mod guard;
 pub mod lab;
 pub mod leases;

@@ -9,7 +9,10 @@ use crate::{
     desk::Desk,
     guard, live,
 };
-use app::{port::Port, session::Viewer};
+use app::{
+    port::{HistoryQuery, Port},
+    session::Viewer,
+};
 use axum::{
     Extension, Router,
     extract::{FromRef, Path, State},
@@ -17,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use engine::dr_tests::report::Report;
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
 use leptos_axum::{AxumRouteListing, ErrorHandler, LeptosRoutes, ResponseOptions, generate_route_list, site_pkg_dir_service};
@@ -72,6 +76,7 @@ pub fn router(state: AppState) -> Router {
         .route("/live", get(live::stream))
         .route("/pack", get(offline_pack))
         .route("/runbooks/{name}/export", get(runbook_text))
+        .route("/evidence/{run}/{form}", get(evidence))
         .leptos_routes_with_context(&state, pages(), context, shell)
         .fallback_service(site_pkg_dir_service(&state.leptos).fallback(not_found))
         .layer(middleware::from_fn(guard::own_no_reactive_scope))
@@ -124,6 +129,35 @@ async fn runbook_text(State(state): State<AppState>, Extension(viewer): Extensio
     let kept = HeaderValue::from_str(&format!("attachment; filename=\"{name}.md\"")).unwrap_or(HeaderValue::from_static("attachment"));
     let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
     ([(header::CONTENT_DISPOSITION, kept), (header::CONTENT_TYPE, markdown)], text).into_response()
+}
+
+/// The evidence of a run, as `markdown` or `json`: of the same run always the same bytes.
+async fn evidence(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Option<Viewer>>,
+    Path((run, form)): Path<(String, String)>,
+) -> Response {
+    let Some(viewer) = viewer else { return StatusCode::UNAUTHORIZED.into_response() };
+    let picture = match state.desk.look(&viewer).await {
+        Ok(picture) => picture,
+        Err(fault) => return (StatusCode::FORBIDDEN, fault.to_string()).into_response(),
+    };
+    let Some(run) = run.parse().ok().and_then(|id| picture.records.dr_tests.get(&id)) else { return StatusCode::NOT_FOUND.into_response() };
+    // The entry that the run ends with so far stands right before the next one.
+    let query = HistoryQuery { before: Some(run.entries.1 + 1), limit: 1, operation: None };
+    let hash = match state.desk.history(&viewer, query).await {
+        Ok(entries) => entries.into_iter().next().map(|entry| entry.hash).unwrap_or_default(),
+        Err(fault) => return (StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()).into_response(),
+    };
+    let report = Report { run, journal_hash: &hash };
+    match form.as_str() {
+        "markdown" => ([(header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"))], report.markdown()).into_response(),
+        "json" => match report.json() {
+            Ok(text) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        },
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// Healthy means that what is shown is being judged: a server that only answers would be left alone by whoever restarts it.

@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     connections::Connections,
     desk::Desk,
+    dr_tests,
     notify::{self, Channels},
     router::{AppState, router},
     run::{self, CrashAt},
@@ -79,6 +80,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
     let api = Arc::new(Api::new(tokens, desk.clone(), beats, watching.sightings.clone()));
     let (backups, backing_up) = backups::start(desk.clone(), &config, &connections, &watching)?;
     let working = runbooks::start(desk.clone(), &config, connections.clone(), &watching)?;
+    let testing = dr_tests::start(desk.clone(), config.fault.clone());
     let judging = watching.judging;
     let executing = {
         let desk = desk.clone();
@@ -110,6 +112,7 @@ pub async fn serve(config: Config, crash_at: Option<CrashAt>) -> anyhow::Result<
                 () = stop.asked() => None,
                 why = fails(judging, "what judges the probes") => Some(why),
                 why = fails(executing, "what carries out operations") => Some(why),
+                why = fails(testing, "what carries out DR tests") => Some(why),
                 why = fails(backing_up, "what looks after backups") => Some(why),
                 why = fails(working, "what carries out the steps of runbooks") => Some(why),
             };

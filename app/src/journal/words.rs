@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 mod backups;
 mod runbooks;
+mod dr_tests;
 
 /// What an event is about, for the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,7 @@ pub enum Kind {
     Databases,
     Backups,
     Runbooks,
+    DrTests,
     Traffic,
     Health,
     People,
@@ -39,6 +41,7 @@ impl Kind {
         Kind::Databases,
         Kind::Backups,
         Kind::Runbooks,
+        Kind::DrTests,
         Kind::Health,
         Kind::People,
         Kind::Refusals,
@@ -54,6 +57,7 @@ impl Kind {
             Kind::Databases => "databases",
             Kind::Backups => "backups",
             Kind::Runbooks => "runbooks",
+            Kind::DrTests => "dr-tests",
             Kind::Health => "health",
             Kind::People => "people",
             Kind::Refusals => "refusals",
@@ -92,6 +96,7 @@ pub fn kind(event: &Event) -> Kind {
         | Event::ExposureEnded { .. } => Kind::Databases,
         Event::BackupPolicyAdopted { .. } | Event::Backup { .. } => Kind::Backups,
         Event::Runbook { .. } | Event::Run { .. } => Kind::Runbooks,
+        Event::DrTest { .. } => Kind::DrTests,
         Event::OperationRequested { .. }
         | Event::OperationApproved { .. }
         | Event::SafetyRulesBroken { .. }
@@ -195,6 +200,7 @@ pub fn in_words(event: &Event) -> String {
         Event::Backup { policy, id, what } => backups::in_words(policy, *id, what),
         Event::Runbook { name, what } => runbooks::in_words(name, what),
         Event::Run { id, what } => runbooks::of_a_run(*id, what),
+        Event::DrTest { run, what } => dr_tests::in_words(*run, what),
         Event::OperationRequested { id, plan, loss_accepted, overridden, .. } => {
             let to = plan.target_in_words().map(|target| format!(" to {target}")).unwrap_or_default();
             let loss = if *loss_accepted { format!("; loss accepted: {}", plan.loss.in_words()) } else { String::new() };
@@ -261,6 +267,7 @@ pub fn reason(event: &Event) -> Option<String> {
         Event::Backup { what, .. } => backups::reason(what),
         Event::Runbook { what, .. } => runbooks::note(what),
         Event::Run { what, .. } => runbooks::reason(what),
+        Event::DrTest { what, .. } => dr_tests::reason(what),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use super::{Actor, Command, Event, Records};
 use crate::{
     access::{Permission, Role, may},
     backups::ledger::{BackupCommand, BackupRefusal},
+    dr_tests::ledger::{Asker, TestCommand, TestRefusal},
     failover::{Mode, Moment, Operation, Plan, State, StepState, halting},
     id::{AccountName, OperationId},
     restraints::Restraint,
@@ -94,6 +95,7 @@ pub enum Refusal {
     Backup(#[from] BackupRefusal),
     #[error(transparent)]
     Runbook(#[from] RunbookRefusal),
+    DrTest(#[from] TestRefusal),
     #[error("an account needs at least one role")]
     NoRole,
     #[error("{name} is the last enabled admin; make another one first")]
@@ -171,6 +173,19 @@ pub fn decide(records: &Records, actor: &Actor, command: &Command, now: Instant)
             let events = records.runbooks.decide_run(actor, *id, &command, now)?;
             Ok(events.into_iter().map(|what| Event::Run { id: *id, what: Box::new(what) }).collect())
         }
+        Command::DrTest { run, command } => {
+            let mut command = command.clone();
+            if let Some(reason) = command.reason_mut() {
+                *reason = checked_reason(reason)?;
+            }
+            if let TestCommand::HandOver { to, .. } = &command {
+                known(records, to)?;
+                authorise(records, &Actor::Person(to.clone()), Permission::Rehearse)?;
+            }
+            let asker = Asker { actor, may_override: authorise(records, actor, Permission::ApproveOperation).is_ok() };
+            let events = records.dr_tests.decide(asker, *run, &command)?;
+            Ok(events.into_iter().map(|what| Event::DrTest { run: *run, what: Box::new(what) }).collect())
+        }
         Command::AddAccount { name, roles } => {
             if name.is_reserved() {
                 return Err(Refusal::ReservedName { name: name.clone() });
@@ -240,6 +255,10 @@ pub fn permission_for(command: &Command) -> Permission {
         Command::Runbook { command: RunbookCommand::Save { .. } | RunbookCommand::Keep { .. }, .. } => Permission::WorkRunbooks,
         Command::Run { command: RunCommand::Approve { .. }, .. } => Permission::ApproveOperation,
         Command::Run { .. } => Permission::WorkRunbooks,
+        // The right to test is not the right to act: what moves something for real takes that too.
+        Command::DrTest { command: TestCommand::Request { scenario, .. }, .. } if scenario.acts_for_real() => Permission::RequestOperation,
+        Command::DrTest { command: TestCommand::Approve { .. }, .. } => Permission::ApproveOperation,
+        Command::DrTest { .. } => Permission::Rehearse,
         Command::Approve { .. } | Command::Decline { .. } => Permission::ApproveOperation,
         Command::AddAccount { .. } | Command::SetRoles { .. } | Command::DisableAccount { .. } | Command::ResetPassword { .. } => {
             Permission::KeepAccounts

@@ -4,6 +4,7 @@ use super::{Account, Actor, ClockSet, Entry, Event, Exposure, ObserverStanding, 
 use crate::{
     automation::Case,
     backups::ledger::BackupMisfit,
+    dr_tests::ledger::TestMisfit,
     failover::{Illegal, Measured, Mode, Moment, Operation, Stamp, State, StepRecord, StepState},
     id::{AccountName, OperationId, Scope},
     restraints::Held,
@@ -32,6 +33,7 @@ pub enum Misfit {
     Backup { seq: u64, misfit: BackupMisfit },
     #[error("entry {seq}: {misfit}")]
     Runbook { seq: u64, misfit: RunbookMisfit },
+    DrTest { seq: u64, misfit: TestMisfit },
     #[error("entry {seq} starts a step of operation {id}, which is {state}")]
     NotRunning { seq: u64, id: OperationId, state: State },
 }
@@ -160,6 +162,8 @@ impl Records {
             }
             Event::Run { id, what } => {
                 self.runbooks.apply_run(*at, actor, *id, what).map_err(|misfit| Misfit::Runbook { seq: *seq, misfit })?;
+            Event::DrTest { run, what } => {
+                self.dr_tests.apply(*seq, *at, actor, *run, what).map_err(|misfit| Misfit::DrTest { seq: *seq, misfit })?;
             }
             Event::OperationRequested { id, plan, plan_hash, reason, loss_accepted, overridden, parent } => {
                 if self.operations.contains_key(id) {

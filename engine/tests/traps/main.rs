@@ -10,6 +10,7 @@ mod consent;
 mod copies;
 mod databases;
 mod details;
+mod dr_tests;
 mod evacuation;
 mod fences;
 mod findings;

@@ -196,6 +196,7 @@ fn server_config(layout: &Layout, map: Map, patroni: bool) -> anyhow::Result<Str
         webhook_token: BTreeMap::new(),
         command: BTreeMap::new(),
         fence: BTreeMap::new(),
+        fault: BTreeMap::new(),
         hook: BTreeMap::new(),
         runbook_command: BTreeMap::new(),
         runbook_origin: BTreeMap::new(),

@@ -168,6 +168,20 @@ impl House {
         Port::act(&*self.desk, &viewer(name), wish).await
     }
 
+    /// Starts the run of a DR test whose page `routes` names.
+    pub async fn starts_a_test(&self, name: &str) {
+        let scenario = &self.desk.estate().scenarios[0];
+        let wish = Wish::StartTest {
+            run: id("01890a5d-ac96-774b-bcce-b302099a8057"),
+            scenario: scenario.id.clone(),
+            shown_version: scenario.version(),
+            override_gates: false,
+            accept_loss: false,
+            reason: "quarterly".to_owned(),
+        };
+        self.wishes(name, wish).await.unwrap();
+    }
+
     pub async fn journal_length(&self) -> u64 {
         self.desk.store().journal_head().await.unwrap()
     }

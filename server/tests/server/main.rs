@@ -13,6 +13,7 @@ mod backup_jobs;
 mod browser;
 mod clock;
 mod desks;
+mod dr_tests;
 mod notifications;
 mod observers;
 mod probes;

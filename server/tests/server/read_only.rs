@@ -23,11 +23,12 @@ use http::StatusCode;
 
 const SAYS: &str = "this server is read-only";
 
-/// Everyone has an account, `ann` has asked for a switchover, automation of everything is paused; from then on it is read-only.
+/// Everyone has an account, `ann` has asked for a switchover, `tom` runs a DR test, automation of everything is paused; from then on it is read-only.
 async fn house() -> (House, OperationId) {
     let house = House::with_people().await;
     server::runbooks::adopt(&house.desk).await.unwrap();
     let operation = house.requested().await;
+    house.starts_a_test("tom").await;
     let reason = "a freeze".to_owned();
     house.wishes("otto", Wish::Restrain { what: Restraint::Pause(None), until: None, reason }).await.unwrap();
     (house.becomes(Kind { read_only: true, ..Kind::default() }).await, operation)

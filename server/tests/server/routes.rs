@@ -57,6 +57,9 @@ pub fn page(path: &str) -> (Rule, &'static str) {
         "/runbooks/{name}/edit" => (Rule::SignedIn, "/runbooks/region-failover/edit"),
         "/runbooks/{name}/versions" => (Rule::SignedIn, "/runbooks/region-failover/versions"),
         "/runbooks/runs/{run}" => (Rule::SignedIn, "/runbooks/runs/01890a5d-ac96-774b-bcce-b302099a8057"),
+        "/dr-tests" => (Rule::SignedIn, "/dr-tests"),
+        "/dr-tests/{scenario}" => (Rule::SignedIn, "/dr-tests/lose-users"),
+        "/dr-tests/runs/{run}" => (Rule::SignedIn, "/dr-tests/runs/01890a5d-ac96-774b-bcce-b302099a8057"),
         "/login" => (Rule::Everyone, "/login"),
         "/setup" => (Rule::Everyone, "/setup?token=x"),
         new => panic!("the page {new} has no rule here: who may see it?"),
@@ -90,6 +93,16 @@ pub fn function(path: &str) -> (Rule, &'static str) {
         "/api/work_run" => (Rule::Only(Permission::WorkRunbooks), "id=01890a5d-ac96-774b-bcce-b302099a8057&what=begin&step=1"),
         "/api/take_role" => (Rule::Only(Permission::WorkRunbooks), "id=01890a5d-ac96-774b-bcce-b302099a8057&role=Commander"),
         "/api/send_message" => (Rule::Only(Permission::WorkRunbooks), "id=01890a5d-ac96-774b-bcce-b302099a8057&message=initial&shown=text&to=all"),
+        "/api/dr_tests" => (Rule::SignedIn, ""),
+        "/api/dr_scenario" => (Rule::SignedIn, "id=lose-users"),
+        "/api/dr_run" => (Rule::SignedIn, "id=01890a5d-ac96-774b-bcce-b302099a8057"),
+        "/api/start_dr_test" => {
+            (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&scenario=lose-users&version=x&reason=because")
+        }
+        "/api/record_test_step" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&step=0&shown=0&what=start&said="),
+        "/api/attach_evidence" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&step=&text=seen&url="),
+        "/api/conduct_test" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&what=stop&reason=because"),
+        "/api/assert_test_times" => (Rule::Only(Permission::Rehearse), "run=01890a5d-ac96-774b-bcce-b302099a8057&rto=1m&rpo=0s&reason=because"),
         "/api/cluster" => (Rule::SignedIn, "id=users"),
         "/api/plan" | "/api/plan_hash" => (Rule::SignedIn, "cluster=users&kind=switchover&node=pg-standby-west"),
         // There is no such operation: the answer says so to those who may ask.
@@ -140,6 +153,7 @@ fn route(path: &str) -> (Rule, Method) {
         "/login" | "/logout" | "/setup" => (Rule::Everyone, Method::POST),
         "/healthz" | "/readyz" => (Rule::Everyone, Method::GET),
         "/live" | "/pack" | "/runbooks/{name}/export" => (Rule::SignedIn, Method::GET),
+        "/live" | "/pack" | "/evidence/{run}/{form}" => (Rule::SignedIn, Method::GET),
         new => panic!("the route {new} has no rule here: who may use it?"),
     }
 }
@@ -205,6 +219,8 @@ async fn strangers_come_as_far_as_the_sign_in_page() {
         // A download is followed like a link to a page.
         let to_sign_in = (path == "/pack" && answer.location() == "/login?next=%2Fpack")
             || (path.ends_with("/export") && answer.location().starts_with("/login?next=%2Frunbooks"));
+        let is_download = path == "/pack" || path.starts_with("/evidence/");
+        let to_sign_in = is_download && answer.location() == format!("/login?{}", form(&[("next", path)]));
         assert_eq!(answer.status == StatusCode::UNAUTHORIZED || to_sign_in, rule != Rule::Everyone, "{path}: {}", answer.status);
         assert!(!gives_away(&answer), "{path}");
     }
@@ -232,6 +248,7 @@ async fn strangers_come_as_far_as_the_sign_in_page() {
 async fn everyone_who_is_signed_in_may_look_everywhere() {
     let house = House::with_people().await;
     server::runbooks::adopt(&house.desk).await.unwrap();
+    house.starts_a_test("tom").await;
     for role in Role::ALL {
         let mut browser = house.signed_in(somebody(role)).await;
         let before = house.journal_length().await;
@@ -347,6 +364,7 @@ async fn everything_else_that_changes_something_is_refused_to_those_who_may_not(
         }
     }
     assert_eq!(refused, 13 * 4 + 4 * 3, "roles that may not, over the functions");
+    assert_eq!(refused, 8 * 4 + 9 * 3, "roles that may not, over the functions");
     assert!(house.desk.picture().records.operations.is_empty());
 }
 

@@ -97,6 +97,55 @@ destinations = ["near", "far"]
 [backup_policy.verification]
 level = "boots"
 every = "7d"
+[[scenario]]
+id = "lose-users"
+name = "Lose the users"
+type = "simulation"
+disaster = "data-center-failure"
+services = ["user-database"]
+every = "90d"
+[[scenario.step]]
+name = "break"
+expected = "nobody is served"
+estimate = "5m"
+marks = "outage-begins"
+[[scenario.step]]
+name = "mend"
+expected = "everybody is served"
+estimate = "10m"
+marks = "service-restored"
+[[scenario.step]]
+name = "put back"
+expected = "as before"
+estimate = "5m"
+cleanup = true
+[[scenario.criterion]]
+is = "rto-met"
+service = "user-database"
+[[scenario]]
+id = "break-checkout"
+name = "Break the checkout"
+type = "simulation"
+disaster = "network-partition"
+services = ["checkout-api"]
+[[scenario.step]]
+name = "cut"
+expected = "the fault is there"
+estimate = "1m"
+does = { by = "inject-fault", fault = "cut-checkout" }
+[[scenario.step]]
+name = "watch"
+expected = "people look"
+estimate = "1m"
+[[scenario.step]]
+name = "mend"
+expected = "it is gone"
+estimate = "1m"
+cleanup = true
+does = { by = "inject-fault", fault = "mend-checkout" }
+[[scenario.guardrail]]
+watch = "well"
+scope = "cluster/users"
 "#;
 
 /// People with one role each, and a second operator and a second approver, because nobody agrees with themselves.
