@@ -190,6 +190,7 @@ fn estate() -> Estate {
         observers: Vec::new(),
         destinations: Vec::new(),
         backup_policies: Vec::new(),
+        scenarios: Vec::new(),
         quorum: None,
         server_observes: true,
         server_region: None,

@@ -4,7 +4,7 @@
 use crate::{
     estate::{Mark, Scenario, ScenarioStep},
     failover::{Measured, Stamp},
-    id::{OperationId, TestRunId, ServiceId},
+    id::{OperationId, ServiceId, TestRunId},
     journal::Actor,
     time::{Instant, Span},
 };

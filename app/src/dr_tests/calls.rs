@@ -12,7 +12,7 @@ use crate::{
 #[cfg(feature = "ssr")]
 use engine::{
     dr_tests::{Exhibit, StepMoment, Verdict, ledger::TestCommand},
-    id::{TestRunId, ScenarioId},
+    id::{ScenarioId, TestRunId},
 };
 
 #[server(endpoint = "dr_tests")]

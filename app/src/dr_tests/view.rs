@@ -9,7 +9,7 @@ use engine::{
         gates,
     },
     estate::{Criterion, Scenario, ScenarioStep},
-    id::{OperationId, TestRunId, ScenarioId},
+    id::{OperationId, ScenarioId, TestRunId},
     picture::Picture,
     time::{Instant, Span},
 };

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 mod backups;
-mod runbooks;
 mod dr_tests;
+mod runbooks;
 
 /// What an event is about, for the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Operations,
         Kind::Decisions,
         Kind::Restraints,

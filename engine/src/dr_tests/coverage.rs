@@ -3,7 +3,7 @@
 use super::{Run, Verdict};
 use crate::{
     estate::{DisasterType, Estate, Scenario},
-    id::{TestRunId, ScenarioId, ServiceId},
+    id::{ScenarioId, ServiceId, TestRunId},
     time::{Instant, Span},
 };
 use serde::{Deserialize, Serialize};

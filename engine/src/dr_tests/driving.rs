@@ -58,6 +58,7 @@ pub fn is_seen_to_fail(picture: &Picture, scope: &Scope) -> bool {
         }
         Scope::Service(id) => picture.observed.endpoints.iter().any(|((service, _), view)| service == id && is_down(&view.judgement)),
         Scope::Region(id) => picture.observed.endpoints.iter().any(|((_, region), view)| region == id && is_down(&view.judgement)),
+        Scope::Backup(_) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     estate::Scenario,
     failover::{Measured, Stamp},
-    id::{AccountName, OperationId, TestRunId, ServiceId},
+    id::{AccountName, OperationId, ServiceId, TestRunId},
     journal::Actor,
     time::{Instant, Span},
 };

@@ -335,5 +335,6 @@ fn is_declared(estate: &Estate, scope: &Scope) -> bool {
         Scope::Cluster(id) => estate.cluster(id).is_some(),
         Scope::Service(id) => estate.service(id).is_some(),
         Scope::Region(id) => estate.region(id).is_some(),
+        Scope::Backup(id) => estate.backup_policy(id).is_some(),
     }
 }

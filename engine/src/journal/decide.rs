@@ -95,6 +95,7 @@ pub enum Refusal {
     Backup(#[from] BackupRefusal),
     #[error(transparent)]
     Runbook(#[from] RunbookRefusal),
+    #[error(transparent)]
     DrTest(#[from] TestRefusal),
     #[error("an account needs at least one role")]
     NoRole,

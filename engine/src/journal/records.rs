@@ -33,6 +33,7 @@ pub enum Misfit {
     Backup { seq: u64, misfit: BackupMisfit },
     #[error("entry {seq}: {misfit}")]
     Runbook { seq: u64, misfit: RunbookMisfit },
+    #[error("entry {seq}: {misfit}")]
     DrTest { seq: u64, misfit: TestMisfit },
     #[error("entry {seq} starts a step of operation {id}, which is {state}")]
     NotRunning { seq: u64, id: OperationId, state: State },
@@ -162,6 +163,7 @@ impl Records {
             }
             Event::Run { id, what } => {
                 self.runbooks.apply_run(*at, actor, *id, what).map_err(|misfit| Misfit::Runbook { seq: *seq, misfit })?;
+            }
             Event::DrTest { run, what } => {
                 self.dr_tests.apply(*seq, *at, actor, *run, what).map_err(|misfit| Misfit::DrTest { seq: *seq, misfit })?;
             }
