@@ -52,6 +52,7 @@ test("a backup is started, copied and restored, a damaged copy is found, and a w
   await expect(olga.getByRole("alert")).toContainText("“yesterday” is no moment");
 
   // What can be restored is drawn, for all copies together and for each.
+  await olga.goto(`/backups/${POLICY}`);
   await expect(olga.locator(".window .rows li")).toHaveCount(3);
   // One bit of the copy that was not looked at yet, then one of the other.
   const damage = (region: string) => {

@@ -41,6 +41,11 @@ test("a moment before a deletion is restored, survives the death of the server, 
     await expect(olga.locator(".found")).toContainText(/with its log, holds everything up to/);
     await olga.getByRole("link", { name: "Look at the plan of this restore" }).click();
     await olga.waitForURL(/\/plan\?backup=/);
+    // A server that has just started has not looked yet whether there is a place to restore to.
+    await expect(async () => {
+      await olga.reload();
+      await expect(olga.locator('form[action*="request_restore"]')).toBeVisible({ timeout: 500 });
+    }).toPass({ timeout: 60_000 });
     await accessible(olga);
     const consent = olga.locator('input[name="override_blockers"]');
     if (await consent.count()) await consent.check();
