@@ -96,17 +96,19 @@ pub fn Act(page: PolicyView, answers: Answers) -> impl IntoView {
         };
         let any_held = choices.iter().any(|job| job.is_held);
         let (barred_keep, barred_prove) = (page.barred_keep.clone(), page.barred_prove.clone());
-        let actions = match &barred_prove {
-            Some(why) => view! { <p class="quiet">"Proving: "{why.clone()}</p> }.settled(),
-            None => view! {
-                <div class="buttons">
-                    <button type="submit" class="button" name="what" value="prove">"Prove it by restoring"</button>
-                    {barred_keep.is_none().then(|| view! { <button type="submit" class="button" name="what" value="hold">"Hold it: never delete"</button> })}
-                    {(barred_keep.is_none() && any_held).then(|| view! { <button type="submit" class="button" name="what" value="release">"End the hold"</button> })}
-                </div>
-            }
-            .settled(),
-        };
+        // Who may do neither is told why, and given no form.
+        if let (Some(why), true) = (&barred_prove, barred_keep.is_some()) {
+            return view! { <p class="quiet">"Proving and holding: "{why.clone()}</p> }.settled();
+        }
+        let actions = view! {
+            {barred_prove.map(|why| view! { <p class="quiet">"Proving: "{why}</p> })}
+            <div class="buttons">
+                {page.barred_prove.is_none().then(|| view! { <button type="submit" class="button" name="what" value="prove">"Prove it by restoring"</button> })}
+                {barred_keep.is_none().then(|| view! { <button type="submit" class="button" name="what" value="hold">"Hold it: never delete"</button> })}
+                {(barred_keep.is_none() && any_held).then(|| view! { <button type="submit" class="button" name="what" value="release">"End the hold"</button> })}
+            </div>
+        }
+        .settled();
         view! {
             <details>
                 <summary>"Prove or hold a backup"</summary>
@@ -119,6 +121,7 @@ pub fn Act(page: PolicyView, answers: Answers) -> impl IntoView {
                 </Post>
             </details>
         }
+        .settled()
     });
     view! {
         <Refused answers path=KeepBackup::PATH/>

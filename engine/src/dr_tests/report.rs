@@ -56,7 +56,7 @@ impl Report<'_> {
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = self.write(&mut text);
+        self.write(&mut text).unwrap_or_default();
         text
     }
 

@@ -64,7 +64,9 @@ fn the_linter_finds_each_trap_in_the_commands_of_the_guide() {
     let regional = of(REGIONAL);
     let corruption = of(CORRUPTION);
     let minutes = |minutes| Span::from_mins(minutes);
-    let expected: Vec<(&str, &Vec<(String, C)>, &str, C)> = vec![
+    // A trap, what was found, the words it is found in, and the complaint.
+    type Expected<'a> = (&'a str, &'a Vec<(String, C)>, &'a str, C);
+    let expected: Vec<Expected<'_>> = vec![
         ("R1", &regional, "s4", C::Route53Disabled),
         ("R2", &corruption, "s4", C::RecoveryConf),
         ("R3", &corruption, "s4", C::LatestRestored),

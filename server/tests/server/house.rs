@@ -9,9 +9,10 @@ use app::{
 use axum::{Router, body::Body, extract::ConnectInfo};
 use engine::{
     access::Role,
+    backups::{BackupType, Trigger, ledger::BackupEvent},
     failover::OperationKind,
     id::{AccountName, OperationId},
-    journal::{Actor, Command},
+    journal::{Actor, Command, Event},
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use leptos::config::{Env, LeptosOptions};
@@ -180,6 +181,18 @@ impl House {
             reason: "quarterly".to_owned(),
         };
         self.wishes(name, wish).await.unwrap();
+    }
+
+    /// A backup of `users-daily`, whole in one place, that nobody has restored.
+    pub async fn has_a_backup(&self) {
+        let happened = [
+            BackupEvent::Started { kind: BackupType::Full, trigger: Trigger::Asked { reason: "before the upgrade".to_owned() } },
+            BackupEvent::CopyStored { destination: id("near") },
+            BackupEvent::Completed,
+        ];
+        let backup = engine::id::BackupId("01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap());
+        let event = |what: BackupEvent| Event::Backup { policy: id("users-daily"), id: backup, what: Box::new(what) };
+        self.desk.record(&Actor::Lifeboat, |_| happened.clone().map(event).into()).await.unwrap();
     }
 
     pub async fn journal_length(&self) -> u64 {

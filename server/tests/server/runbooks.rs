@@ -84,7 +84,7 @@ async fn a_save_that_comes_too_late_writes_over_nothing_and_a_text_with_mistakes
     let page = otto.get(&kept).await.body;
     assert!(page.contains("line 62: “sleep” is no type of step") && page.contains("This cannot be read: "), "{page}");
     // Checking keeps it too, and saves nothing; a trap is told.
-    let (_, kept) = save(&mut otto, "2", &his.replace("What depends on {{from}} itself proves nothing.", "```\nsleep 30\n```"), "check").await;
+    let (_, kept) = save(&mut otto, "2", &his.replace("What depends on {{from}} itself proves nothing.", "\n\n```sh\nsleep 30\n```"), "check").await;
     assert!(otto.get(&kept).await.body.contains("it waits for a length of time"));
     let (status, said) = save(&mut otto, "", &his, "save").await;
     assert!(status == StatusCode::CONFLICT && said.contains("choose another name"), "{said}");
