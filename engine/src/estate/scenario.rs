@@ -240,7 +240,7 @@ impl fmt::Display for Criterion {
     }
 }
 
-/// What is watched while a run goes on. What cannot be seen counts as breached once it has been so for the grace.
+/// What is watched while a run goes on. What cannot be seen counts as breached at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "watch", deny_unknown_fields)]
 pub enum Guardrail {

@@ -264,15 +264,7 @@ impl Restoring<'_> {
     async fn recover(&self) -> anyhow::Result<String> {
         let folder = self.folder()?;
         self.at_stage(Stage::Proving, 0, None);
-        let end = self.end()?;
-        let until = if end.is_some() { Until::Before(self.change.before) } else { Until::Consistent };
-        let server = match self.run(&folder, until).await {
-            // No commit came after that moment: everything that there is lies before it.
-            Err(error) if format!("{error:#}").contains("before configured recovery target was reached") => {
-                self.run(&folder, Until::End(end.context("there is no log")?)).await?
-            }
-            server => server?,
-        };
+        let server = self.stand_still(&folder).await?;
         let Inside { client, superuser } = &server;
         // What was replayed is before the moment, or it is not stood still.
         let row = client
@@ -322,7 +314,7 @@ impl Restoring<'_> {
         let Inside { client, superuser } = match self.enter(&folder).await {
             Ok(inside) => inside,
             // The machine was restarted meanwhile, say.
-            Err(_) => self.run(&folder, if self.end()?.is_some() { Until::Before(self.change.before) } else { Until::Consistent }).await?,
+            Err(_) => self.stand_still(&folder).await?,
         };
         if in_recovery(&client).await? {
             client.query_one("select pg_wal_replay_resume()::text", &[]).await.map_err(in_words)?;
@@ -380,6 +372,16 @@ impl Restoring<'_> {
             }
         });
         Ok(client)
+    }
+
+    /// The server stands still as near before the moment as its log leads, running already or started now.
+    async fn stand_still(&self, folder: &Folder) -> anyhow::Result<Inside> {
+        let Some(end) = self.end()? else { return self.run(folder, Until::Consistent).await };
+        match self.run(folder, Until::Before(self.change.before)).await {
+            // No commit came after that moment: everything that there is lies before it.
+            Err(error) if format!("{error:#}").contains("before configured recovery target was reached") => self.run(folder, Until::End(end)).await,
+            server => server,
+        }
     }
 
     /// A server on the folder that stands still where it is to, running already or started now.
